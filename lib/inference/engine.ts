@@ -2,13 +2,17 @@ import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
 import type { ModelDescription } from "../contracts/model.ts";
 
 /** Live numbers of an engine. */
-export interface EngineLoad {
+export interface EngineStatus {
+  /** `loading` until the model is in memory, `gone` while the process behind it is dead or being restarted. */
+  state: "loading" | "ready" | "gone";
   /** Requests that hold a sequence now. */
   active: number;
   /** Requests that wait for one. */
   queued: number;
   /** Most requests that may wait; one more is refused with `queue_full`. */
   queuedMax: number;
+  /** Resident memory of the process that holds the model. */
+  rssBytes: number;
 }
 
 /**
@@ -24,8 +28,8 @@ export interface ChatEngine extends AsyncDisposable {
   describe(): Promise<ModelDescription>;
   /** Token ids of `text`; special tokens written in it count as plain text. */
   tokenize(text: string): Promise<number[]>;
-  /** How busy the engine is right now. */
-  load(): Promise<EngineLoad>;
+  /** How busy the engine is right now. Never waits for the model. */
+  status(): Promise<EngineStatus>;
   /**
    * Yields one answer; see {@linkcode ChatEvent} for the order. Until `admitted` nothing was computed, and a refusal
    * throws; after it, a failure throws too, so that a stream always ends in `done` or an error.

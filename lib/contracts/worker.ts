@@ -1,0 +1,43 @@
+import { z } from "zod";
+import type { ErrorReport } from "./error.ts";
+import { ModelDescription, ModelFile } from "./model.ts";
+
+/** CPU threads by work: a batch of one token, of a few, of a prefill chunk. What is best differs by model and machine. */
+export const ThreadPlan = z.object({
+  /** Batches of 1 token: one stream decodes. */
+  decodeOne: z.number().int().min(1),
+  /** Batches of 2 to 15 tokens: several streams decode. */
+  decodeMany: z.number().int().min(1),
+  /** Batches of 16 tokens and more: a prompt is read. */
+  prefill: z.number().int().min(1),
+});
+export type ThreadPlan = z.infer<typeof ThreadPlan>;
+
+/** What the runtime tells its worker in the first line of standard input, as JSON. The end of that input ends the worker. */
+export const WorkerSettings = z.object({
+  /** Bearer token that every request to the worker must carry. */
+  token: z.string().min(32),
+  model: ModelFile,
+  /** Tokens of one conversation; null takes what the model was trained for, at most 32,768, as memory allows. */
+  contextTokens: z.number().int().min(256).nullable(),
+  /** Conversations at the same time; null takes 4, or fewer as memory allows. */
+  sequences: z.number().int().min(1).max(64).nullable(),
+  /** Most requests that wait. */
+  queuedMax: z.number().int().min(0).max(10_000),
+  /** Uses a GPU when the installed llama.cpp build can. */
+  gpu: z.boolean(),
+  /** What an earlier calibration of this model on this machine found; null calibrates. */
+  threads: ThreadPlan.nullable(),
+});
+export type WorkerSettings = z.infer<typeof WorkerSettings>;
+
+/** What a worker tells the runtime, one JSON object a line on standard output. Its standard error is for people. */
+export type WorkerNotice =
+  | { type: "listening"; port: number }
+  /** Every second, from the event loop: when it stays away the loop hangs. */
+  | { type: "heartbeat" }
+  /** Threads were measured; the runtime remembers them for the next start. */
+  | { type: "calibrated"; threads: ThreadPlan }
+  | { type: "ready"; model: ModelDescription }
+  /** The worker cannot work and ends; starting it again would not help. */
+  | { type: "fatal"; error: ErrorReport };
