@@ -1,0 +1,57 @@
+/**
+ * What a test may need and a machine may lack: a model, a program. `deno task test` fetches the models; where that
+ * was not possible the tests are skipped with the reason, except in continuous integration (`CI=true`), where what is
+ * missing is a failure: a green run there has left nothing out.
+ */
+
+/** Either the thing that a test needs, or a sentence that says why it is not there. */
+export type Prerequisite<Value> = { found: Value } | { missing: string };
+
+/**
+ * Registers tests that need `prerequisite`. Without it one test called `title` takes their place: ignored with the
+ * reason in its name, or failing with it when `CI=true`.
+ */
+export function skipUnless<Value>(
+  prerequisite: Prerequisite<Value>,
+  title: string,
+  register: (found: Value) => void,
+): void {
+  if ("found" in prerequisite) return register(prerequisite.found);
+  const { missing } = prerequisite;
+  if (isContinuousIntegration()) {
+    Deno.test(title, () => {
+      throw new Error(`${missing}; in CI nothing may be skipped`);
+    });
+  } else {
+    Deno.test({ name: `${title} (skipped: ${missing})`, ignore: true, fn: () => {} });
+  }
+}
+
+/** The path of `<id>.gguf` in `ROOKERY_TEST_MODELS`, which `deno task test` sets. */
+export function testModel(id: string): Prerequisite<string> {
+  const folder = Deno.env.get("ROOKERY_TEST_MODELS") ?? "";
+  if (folder === "") return { missing: "ROOKERY_TEST_MODELS is not set, run `deno task test`" };
+  const path = `${folder.replace(/\/$/, "")}/${id}.gguf`;
+  try {
+    if (Deno.statSync(path).isFile) return { found: path };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return { missing: `there is no ${id}.gguf in ROOKERY_TEST_MODELS` };
+}
+
+/** `name`, when it is a program that runs with `--version` here. */
+export function testProgram(name: string): Prerequisite<string> {
+  try {
+    const { success } = new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync();
+    return success ? { found: name } : { missing: `${name} --version fails` };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return { missing: `${name} is not on the PATH` };
+  }
+}
+
+/** Whether `CI` says that this run decides about a change. */
+export function isContinuousIntegration(): boolean {
+  return Deno.env.get("CI") === "true";
+}
