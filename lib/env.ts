@@ -1,0 +1,244 @@
+import { z } from "zod";
+import { DomainError } from "./errors.ts";
+
+/** One row of the table of settings: an environment variable, what it may hold and what it means. */
+export interface Setting<Value> {
+  /** The environment variable. */
+  name: string;
+  /** What an unset or empty variable counts as, as it would be written; null leaves it out. */
+  default: string | null;
+  /** What it does, for the README's table. */
+  description: string;
+  /** Completes the sentence `NAME must be …`. */
+  expected: string;
+  /** True when the value must never be repeated in a message. */
+  secret: boolean;
+  schema: z.ZodType<Value, string>;
+}
+
+type Row<Value> = Omit<Setting<Value>, "secret"> & { secret?: boolean };
+
+function defineSetting<Value>(row: Row<Value> & { default: string }): Setting<Value> & { default: string };
+function defineSetting<Value>(row: Row<Value> & { default: null }): Setting<Value> & { default: null };
+function defineSetting<Value>(row: Row<Value>): Setting<Value> {
+  return { secret: false, ...row };
+}
+
+const wholeNumber = (minimum: number, maximum: number) =>
+  z.string().regex(/^\d{1,9}$/).transform(Number).pipe(z.number().min(minimum).max(maximum));
+
+const list = z.string().transform((text) => text.split(",").map((item) => item.trim()).filter((item) => item !== ""));
+
+const httpUrl = z.url({ protocol: /^https?$/ });
+
+/** A host as a Host header carries it, with or without a port. */
+const hostPattern = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:\d{1,5})?$/i;
+
+const originPattern = /^([a-z][a-z0-9+.-]*:\/\/[^\s/?#,]+|\*)$/i;
+
+/** Fewest characters of a key: what a password manager makes in its shortest setting. */
+const API_KEY_CHARACTERS_MIN = 16;
+
+/** Every setting of Rookery. The README's table is {@linkcode renderSettings} of it. */
+export const SETTINGS = {
+  host: defineSetting({
+    name: "HOST",
+    default: "127.0.0.1",
+    description: "Address to listen on. Anything but loopback is refused without `ROOKERY_API_KEY`.",
+    expected: "an IP address or a host name of this machine, such as 127.0.0.1 or 0.0.0.0",
+    schema: z.union([z.ipv4(), z.ipv6(), z.string().regex(/^(?=.*[a-z])[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i)]),
+  }),
+  port: defineSetting({
+    name: "PORT",
+    default: "8000",
+    description: "Port to listen on; 0 takes any free one.",
+    expected: "a whole number from 0 to 65535",
+    schema: wholeNumber(0, 65_535),
+  }),
+  dataDir: defineSetting({
+    name: "ROOKERY_DATA",
+    default: "./data",
+    description: "Folder of everything that Rookery writes: models, caches. One running Rookery a folder.",
+    expected: "the path of a folder",
+    schema: z.string().refine((path) => !path.includes("\0")),
+  }),
+  modelId: defineSetting({
+    name: "ROOKERY_MODEL",
+    default: "smollm2-135m",
+    description: "Model to serve; `deno task models list` shows what there is.",
+    expected: "the id of a model, as `deno task models list` shows it",
+    schema: z.string().max(128).regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/),
+  }),
+  apiKey: defineSetting({
+    name: "ROOKERY_API_KEY",
+    default: null,
+    description: `Key that every client must send as \`Authorization: Bearer …\`, at least ${API_KEY_CHARACTERS_MIN} ` +
+      "characters. With it only `/health` is open.",
+    expected: `at least ${API_KEY_CHARACTERS_MIN} letters, digits and signs without spaces`,
+    secret: true,
+    schema: z.string().min(API_KEY_CHARACTERS_MIN).regex(/^[\x21-\x7e]+$/),
+  }),
+  contextTokens: defineSetting({
+    name: "ROOKERY_CONTEXT",
+    default: null,
+    description: "Tokens of one conversation. Unset: what the model was trained for, at most 32,768, as memory allows.",
+    expected: "a whole number of tokens from 256 to 1048576",
+    schema: wholeNumber(256, 1_048_576),
+  }),
+  sequences: defineSetting({
+    name: "ROOKERY_SEQUENCES",
+    default: null,
+    description: "Conversations that are answered at the same time. Unset: 4, or fewer as memory allows.",
+    expected: "a whole number from 1 to 64",
+    schema: wholeNumber(1, 64),
+  }),
+  queuedMax: defineSetting({
+    name: "ROOKERY_QUEUE",
+    default: "64",
+    description: "Requests that may wait; one more is answered with 429.",
+    expected: "a whole number from 0 to 10000",
+    schema: wholeNumber(0, 10_000),
+  }),
+  gpu: defineSetting({
+    name: "ROOKERY_GPU",
+    default: "off",
+    description: "`auto` uses a GPU when the installed llama.cpp build can.",
+    expected: '"off" or "auto"',
+    schema: z.enum(["off", "auto"]).transform((choice) => choice === "auto"),
+  }),
+  allowedHosts: defineSetting({
+    name: "ROOKERY_ALLOWED_HOSTS",
+    default: "",
+    description: "More names that clients may reach Rookery by (the Host header), separated by commas.",
+    expected: "host names separated by commas, such as rookery.lan,192.168.1.20",
+    schema: list.pipe(z.array(z.string().regex(hostPattern))),
+  }),
+  allowedOrigins: defineSetting({
+    name: "ROOKERY_ALLOWED_ORIGINS",
+    default: "",
+    description: "Web pages of other origins that may call Rookery from a browser, separated by commas.",
+    expected: "origins separated by commas, such as https://chat.example.org,vscode-file://vscode-app",
+    schema: list.pipe(z.array(z.string().regex(originPattern))),
+  }),
+  logLevel: defineSetting({
+    name: "ROOKERY_LOG_LEVEL",
+    default: "info",
+    description: "Least important lines that are logged: `debug`, `info`, `warn` or `error`.",
+    expected: '"debug", "info", "warn" or "error"',
+    schema: z.enum(["debug", "info", "warn", "error"]),
+  }),
+  logFile: defineSetting({
+    name: "ROOKERY_LOG_FILE",
+    default: null,
+    description: "File that log lines are appended to. Unset: standard error.",
+    expected: "the path of a file",
+    schema: z.string().refine((path) => !path.includes("\0")),
+  }),
+  hfEndpoint: defineSetting({
+    name: "HF_ENDPOINT",
+    default: "https://huggingface.co",
+    description: "Hub that `hf:` sources are fetched from, for mirrors.",
+    expected: "an http or https address",
+    schema: httpUrl.transform((url) => url.replace(/\/+$/, "")),
+  }),
+  hfToken: defineSetting({
+    name: "HF_TOKEN",
+    default: null,
+    description: "Token for models that the hub gives out only after their licence was accepted.",
+    expected: "a token without spaces",
+    secret: true,
+    schema: z.string().regex(/^[\x21-\x7e]+$/),
+  }),
+  httpsProxy: defineSetting({
+    name: "HTTPS_PROXY",
+    default: null,
+    description: "Proxy for downloads.",
+    expected: "an address such as http://proxy.lan:3128",
+    secret: true,
+    schema: z.string().regex(/^\S+$/),
+  }),
+} as const;
+
+type Table = typeof SETTINGS;
+
+type SettingValue<Row> = Row extends { schema: z.ZodType<infer Value>; default: infer Default }
+  ? Value | (Default extends null ? null : never)
+  : never;
+
+/** What the environment says, each value checked; null where it says nothing and there is no default. */
+export type Settings = { readonly [Key in keyof Table]: SettingValue<Table[Key]> };
+
+/**
+ * Reads the settings from an environment. Unset and empty variables take their default.
+ *
+ * @throws {DomainError} `invalid_config` that names the variable and what would be right; also for a `ROOKERY_*`
+ *   variable that does not exist, and for a public `HOST` without a key.
+ */
+export function readSettings(env: Record<string, string>): Settings {
+  refuseUnknownNames(env);
+  const values = Object.entries(SETTINGS).map(([key, setting]) => [key, readSetting(setting, env)]);
+  const settings = Object.fromEntries(values) as Settings;
+  if (settings.apiKey === null && !isLoopback(settings.host)) {
+    throw new DomainError(
+      "invalid_config",
+      `HOST is "${settings.host}", which other machines can reach: set ROOKERY_API_KEY to ` +
+        `${SETTINGS.apiKey.expected}, or HOST to 127.0.0.1`,
+      { param: "HOST" },
+    );
+  }
+  return settings;
+}
+
+function readSetting(setting: Setting<unknown>, env: Record<string, string>): unknown {
+  const given = env[setting.name]?.trim();
+  const text = given === undefined || given === "" ? setting.default : given;
+  if (text === null) return null;
+  const result = setting.schema.safeParse(text);
+  if (result.success) return result.data;
+  const shown = setting.secret ? "what it holds is not" : `it is ${JSON.stringify(text)}`;
+  throw new DomainError("invalid_config", `${setting.name} must be ${setting.expected}; ${shown}`, {
+    param: setting.name,
+  });
+}
+
+/** Variables of this project's own tests, which a Rookery that they start may inherit. */
+const TEST_PREFIX = "ROOKERY_TEST_";
+
+function refuseUnknownNames(env: Record<string, string>): void {
+  const known: string[] = Object.values(SETTINGS).map((setting) => setting.name);
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith("ROOKERY_") || name.startsWith(TEST_PREFIX) || known.includes(name)) continue;
+    const nearest = known.toSorted((a, b) => countEdits(name, a) - countEdits(name, b))[0];
+    throw new DomainError("invalid_config", `Unknown setting ${name}; did you mean ${nearest}?`, { param: name });
+  }
+}
+
+/** Levenshtein's distance: insertions, deletions and replacements that turn `from` into `to`. */
+function countEdits(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (const [row, character] of [...from].entries()) {
+    const current = [row + 1];
+    for (const [column, other] of [...to].entries()) {
+      const replaced = previous[column]! + (character === other ? 0 : 1);
+      current.push(Math.min(replaced, previous[column + 1]! + 1, current[column]! + 1));
+    }
+    previous = current;
+  }
+  return previous.at(-1)!;
+}
+
+/** Whether only this machine can reach `host`: `localhost`, 127.0.0.0/8 or ::1, also written as IPv6. */
+export function isLoopback(host: string): boolean {
+  const address = host.toLowerCase().replace(/^::ffff:/, "");
+  if (address === "localhost" || address === "::1" || address === "0:0:0:0:0:0:0:1") return true;
+  return z.ipv4().safeParse(address).success && address.startsWith("127.");
+}
+
+/** The table of settings as Markdown, as the README shows it. */
+export function renderSettings(): string {
+  const rows = Object.values(SETTINGS).map((setting) => {
+    const value = setting.default === null || setting.default === "" ? "—" : `\`${setting.default}\``;
+    return `| \`${setting.name}\` | ${value} | ${setting.description} |`;
+  });
+  return ["| Variable | Default | What it does |", "| --- | --- | --- |", ...rows].join("\n") + "\n";
+}

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { isLoopback, readSettings, renderSettings, SETTINGS } from "./env.ts";
+import { DomainError } from "./errors.ts";
+
+function refusal(env: Record<string, string>): string {
+  try {
+    readSettings(env);
+  } catch (error) {
+    assert.ok(error instanceof DomainError);
+    assert.equal(error.code, "invalid_config");
+    return error.message;
+  }
+  assert.fail("the settings were accepted");
+}
+
+Deno.test("readSettings() takes the defaults from an empty environment", () => {
+  assert.deepEqual(readSettings({}), {
+    host: "127.0.0.1",
+    port: 8000,
+    dataDir: "./data",
+    modelId: "smollm2-135m",
+    apiKey: null,
+    contextTokens: null,
+    sequences: null,
+    queuedMax: 64,
+    gpu: false,
+    allowedHosts: [],
+    allowedOrigins: [],
+    logLevel: "info",
+    logFile: null,
+    hfEndpoint: "https://huggingface.co",
+    hfToken: null,
+    httpsProxy: null,
+  });
+});
+
+Deno.test("readSettings() counts an empty or blank variable as unset", () => {
+  assert.deepEqual(readSettings({ PORT: "", ROOKERY_API_KEY: "  ", ROOKERY_CONTEXT: "" }), readSettings({}));
+});
+
+Deno.test("readSettings() reads every kind of value", () => {
+  const settings = readSettings({
+    HOST: "0.0.0.0",
+    PORT: " 0 ",
+    ROOKERY_API_KEY: "sixteen-and-more",
+    ROOKERY_CONTEXT: "4096",
+    ROOKERY_GPU: "auto",
+    ROOKERY_ALLOWED_HOSTS: "rookery.lan, 192.168.1.20:8000,",
+    ROOKERY_ALLOWED_ORIGINS: "https://chat.example.org,vscode-file://vscode-app",
+    HF_ENDPOINT: "https://mirror.example.org/",
+  });
+  assert.equal(settings.port, 0);
+  assert.equal(settings.contextTokens, 4096);
+  assert.equal(settings.gpu, true);
+  assert.deepEqual(settings.allowedHosts, ["rookery.lan", "192.168.1.20:8000"]);
+  assert.deepEqual(settings.allowedOrigins, ["https://chat.example.org", "vscode-file://vscode-app"]);
+  assert.equal(settings.hfEndpoint, "https://mirror.example.org");
+});
+
+Deno.test("readSettings() names a wrong value and what would be right", () => {
+  assert.equal(refusal({ PORT: "abc" }), 'PORT must be a whole number from 0 to 65535; it is "abc"');
+  assert.equal(refusal({ PORT: "65536" }), 'PORT must be a whole number from 0 to 65535; it is "65536"');
+  assert.equal(refusal({ ROOKERY_QUEUE: "-1" }), 'ROOKERY_QUEUE must be a whole number from 0 to 10000; it is "-1"');
+  assert.equal(refusal({ ROOKERY_GPU: "yes" }), 'ROOKERY_GPU must be "off" or "auto"; it is "yes"');
+  assert.equal(
+    refusal({ HOST: "http://me" }),
+    'HOST must be an IP address or a host name of this machine, such as 127.0.0.1 or 0.0.0.0; it is "http://me"',
+  );
+  assert.match(refusal({ ROOKERY_MODEL: "../secret" }), /^ROOKERY_MODEL must be the id of a model/);
+  assert.match(refusal({ ROOKERY_ALLOWED_ORIGINS: "chat.example.org" }), /such as https:\/\/chat\.example\.org/);
+});
+
+Deno.test("readSettings() never repeats a secret", () => {
+  const message = refusal({ ROOKERY_API_KEY: "hunter2" });
+  assert.match(message, /^ROOKERY_API_KEY must be at least 16 letters, digits and signs without spaces/);
+  assert.ok(!message.includes("hunter2"));
+});
+
+Deno.test("readSettings() answers an unknown ROOKERY_ name with the nearest there is", () => {
+  assert.equal(refusal({ ROOKERY_MODLE: "x" }), "Unknown setting ROOKERY_MODLE; did you mean ROOKERY_MODEL?");
+  assert.equal(refusal({ ROOKERY_DATA_DIR: "x" }), "Unknown setting ROOKERY_DATA_DIR; did you mean ROOKERY_DATA?");
+  assert.doesNotThrow(() => readSettings({ ROOKERY_TEST_MODELS: "/somewhere", PATH: "/bin" }));
+});
+
+Deno.test("readSettings() refuses an address that others can reach without a key", () => {
+  for (const HOST of ["0.0.0.0", "::", "192.168.1.20", "rookery.lan"]) {
+    assert.match(refusal({ HOST }), /set ROOKERY_API_KEY to .* or HOST to 127\.0\.0\.1$/);
+    assert.doesNotThrow(() => readSettings({ HOST, ROOKERY_API_KEY: "0123456789abcdef" }));
+  }
+  for (const HOST of ["localhost", "127.0.0.1", "127.9.9.9", "::1"]) {
+    assert.doesNotThrow(() => readSettings({ HOST }));
+  }
+});
+
+Deno.test("isLoopback() is not fooled by names that begin like loopback", () => {
+  assert.equal(isLoopback("127.0.0.1.example.org"), false);
+  assert.equal(isLoopback("127.example.org"), false);
+  assert.equal(isLoopback("::ffff:127.0.0.1"), true);
+  assert.equal(isLoopback("::ffff:10.0.0.1"), false);
+});
+
+Deno.test("renderSettings() has one row a setting", () => {
+  const lines = renderSettings().trimEnd().split("\n");
+  assert.equal(lines.length, Object.keys(SETTINGS).length + 2);
+  assert.ok(lines.some((line) => line.startsWith("| `PORT` | `8000` | ")));
+});
