@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { ChatEvent } from "./chat.ts";
 import type { ErrorReport } from "./error.ts";
 import { ModelDescription, ModelFile } from "./model.ts";
 
@@ -41,3 +42,14 @@ export type WorkerNotice =
   | { type: "ready"; model: ModelDescription }
   /** The worker cannot work and ends; starting it again would not help. */
   | { type: "fatal"; error: ErrorReport };
+
+/** What `POST /chat` streams, one event a server-sent message: the answer's own events, or the error that ended it. */
+export type WorkerEvent = ChatEvent | { type: "error"; error: ErrorReport };
+
+/** What `POST /tokenize` is asked; it answers `{ "tokens": number[] }`. */
+export const TokenizeRequest = z.object({ text: z.string() });
+export type TokenizeRequest = z.infer<typeof TokenizeRequest>;
+
+/** How a function that runs alone finds the worker: the runtime keeps it in `<data>/run/worker.json`, readable by its owner alone. */
+export const WorkerAddress = z.object({ url: z.url(), token: z.string().min(32) });
+export type WorkerAddress = z.infer<typeof WorkerAddress>;
