@@ -9,12 +9,15 @@ import type { ChatEngine, EngineStatus } from "../inference/engine.ts";
 /** How long {@linkcode ChatEngine.status} waits for a worker that may hang, in milliseconds. */
 const STATUS_TIMEOUT_MS = 2_000;
 
+/** How long {@linkcode ChatEngine.describe} and `tokenize` wait for a worker that loads its model, in milliseconds. */
+const LOAD_TIMEOUT_MS = 30_000;
+
 /**
  * Speaks to a worker over loopback HTTP and server-sent events. Leaving an answer's iteration, or aborting its signal,
  * closes the connection, which is how the worker learns of it.
  *
- * Every method throws `engine_gone` when the worker cannot be reached or breaks off, beside what the worker's own
- * engine throws.
+ * Every method throws `engine_gone` when the worker cannot be reached or breaks off, and `engine_unavailable` when it
+ * takes too long to load, beside what the worker's own engine throws.
  */
 export function createWorkerClient(address: WorkerAddress): ChatEngine {
   return new WorkerClient(address);
@@ -34,12 +37,12 @@ class WorkerClient implements ChatEngine {
   }
 
   async describe(): Promise<ModelDescription> {
-    return await this.#call<ModelDescription>("/describe", {});
+    return await this.#call<ModelDescription>("/describe", { signal: AbortSignal.timeout(LOAD_TIMEOUT_MS) });
   }
 
   async tokenize(text: string): Promise<number[]> {
-    const body = JSON.stringify({ text });
-    return (await this.#call<{ tokens: number[] }>("/tokenize", { method: "POST", body })).tokens;
+    const init = { method: "POST", body: JSON.stringify({ text }), signal: AbortSignal.timeout(LOAD_TIMEOUT_MS) };
+    return (await this.#call<{ tokens: number[] }>("/tokenize", init)).tokens;
   }
 
   async status(): Promise<EngineStatus> {
@@ -86,6 +89,9 @@ class WorkerClient implements ChatEngine {
 
 function goneUnlessKnown(error: unknown): DomainError {
   if (error instanceof DomainError) return error;
+  if (error instanceof DOMException && error.name === "TimeoutError") {
+    return new DomainError("engine_unavailable", "The model is still being loaded; try again later", { cause: error });
+  }
   return new DomainError("engine_gone", "The process that holds the model ended in the middle of this request", {
     cause: error,
   });

@@ -1,0 +1,4 @@
+import { createLlamaEngine } from "../inference/llama_engine.ts";
+import { runWorker } from "./run_worker.ts";
+
+await runWorker({ createEngine: createLlamaEngine });

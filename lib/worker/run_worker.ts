@@ -1,0 +1,107 @@
+import type { ModelDescription } from "../contracts/model.ts";
+import { type ThreadPlan, type WorkerNotice, WorkerSettings } from "../contracts/worker.ts";
+import { DomainError, toReport } from "../errors.ts";
+import type { ChatEngine } from "../inference/engine.ts";
+import { createWorkerApp } from "./app.ts";
+import { readLines } from "./lines.ts";
+
+/** How often a worker says that its event loop turns, in milliseconds. */
+const HEARTBEAT_MS = 1_000;
+
+/** Sequences that an engine has at most; beside the queue they bound how many answers are open. */
+const SEQUENCES_MAX = 64;
+
+/** What an engine tells while it loads. */
+export interface EngineEvents {
+  onCalibrated(threads: ThreadPlan): void;
+  onReady(model: ModelDescription): void;
+  /** The engine cannot work, and a new attempt would not help. */
+  onFatal(error: unknown): void;
+}
+
+/** What a worker process is made of. */
+export interface WorkerParts {
+  /** Returns at once; the engine loads in the background. */
+  createEngine(settings: WorkerSettings, events: EngineEvents): ChatEngine;
+}
+
+/**
+ * The whole life of a worker process: reads its settings from the first line of standard input, serves an engine on an
+ * ephemeral loopback port, tells the runtime {@linkcode WorkerNotice}s on standard output, and ends with the runtime,
+ * whose end closes standard input. Never returns.
+ */
+export async function runWorker({ createEngine }: WorkerParts): Promise<never> {
+  keepStandardOutputForNotices();
+  ignoreInterrupts();
+  const input = readLines(Deno.stdin.readable);
+  const settings = readSettings((await input.next()).value ?? "");
+  setInterval(() => notify({ type: "heartbeat" }), HEARTBEAT_MS);
+  try {
+    const engine = createEngine(settings, {
+      onCalibrated: (threads) => notify({ type: "calibrated", threads }),
+      onReady: (model) => notify({ type: "ready", model }),
+      onFatal: (error) => endFatally(error),
+    });
+    serve(engine, settings);
+  } catch (error) {
+    endFatally(error);
+  }
+  while (!(await input.next()).done);
+  // Whoever waits for an answer is gone too: nothing is worth a tidy end, and native code may be in the middle of a batch.
+  Deno.exit(0);
+}
+
+function serve(engine: ChatEngine, { token, queuedMax }: WorkerSettings): void {
+  const answersMax = queuedMax + 2 * SEQUENCES_MAX;
+  const app = createWorkerApp({ engine, token, answersMax, onFailure: (error) => report(error) });
+  const onListen = ({ port }: Deno.NetAddr) => notify({ type: "listening", port });
+  Deno.serve({ hostname: "127.0.0.1", port: 0, onListen }, app.fetch);
+}
+
+function readSettings(line: string): WorkerSettings {
+  try {
+    return WorkerSettings.parse(JSON.parse(line));
+  } catch (cause) {
+    endFatally(
+      new DomainError(
+        "invalid_config",
+        "Cannot start a worker: it is started by the runtime, which sends its settings",
+        {
+          cause,
+        },
+      ),
+    );
+  }
+}
+
+function endFatally(error: unknown): never {
+  report(error);
+  notify({ type: "fatal", error: toReport(error) });
+  Deno.exit(1);
+}
+
+/** Writes one notice whole; a runtime that no longer reads is gone, and so is this process then. */
+function notify(notice: WorkerNotice): void {
+  let rest = new TextEncoder().encode(JSON.stringify(notice) + "\n");
+  try {
+    while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+  } catch {
+    Deno.exit(0);
+  }
+}
+
+/** Tells people, on standard error, what the other side is only told by a code. */
+function report(error: unknown): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(Deno.inspect(error) + "\n"));
+}
+
+/** A library that prints must not break the lines of notices. */
+function keepStandardOutputForNotices(): void {
+  const { error } = console;
+  Object.assign(console, { debug: error, dir: error, info: error, log: error });
+}
+
+/** A terminal's Ctrl-C reaches every process of its group, but the runtime decides when its worker ends. */
+function ignoreInterrupts(): void {
+  Deno.addSignalListener("SIGINT", () => {});
+}
