@@ -1,5 +1,5 @@
 /** Waits for `work`, but no longer than `limitMs`; says whether it was done. Never throws for it. */
-export async function withDeadline(work: Promise<unknown>, limitMs: number): Promise<boolean> {
+export async function withDeadline(work: PromiseLike<unknown>, limitMs: number): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const deadline = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), limitMs));
   const done = work.then(() => true, () => true);

@@ -3,20 +3,28 @@ import { type ThreadPlan, type WorkerNotice, WorkerSettings } from "../contracts
 import { DomainError, toReport } from "../errors.ts";
 import type { ChatEngine } from "../inference/engine.ts";
 import { createWorkerApp } from "./app.ts";
+import { withDeadline } from "./deadline.ts";
 import { readLines } from "./lines.ts";
 
 /** How often a worker says that its event loop turns, in milliseconds. */
 const HEARTBEAT_MS = 1_000;
+
+/** How long an engine may take to stop when the runtime is gone, in milliseconds: a chunk of a large model's prefill. */
+const STOP_MS = 1_000;
 
 /** Sequences that an engine has at most; beside the queue they bound how many answers are open. */
 const SEQUENCES_MAX = 64;
 
 /** What an engine tells while it loads. */
 export interface EngineEvents {
+  /** Native code is loaded: nothing needs to be started as a process any more. */
+  onBackend(): void;
   onCalibrated(threads: ThreadPlan): void;
   onReady(model: ModelDescription): void;
   /** The engine cannot work, and a new attempt would not help. */
   onFatal(error: unknown): void;
+  /** Something that native code says, for people. */
+  onLog(line: string): void;
 }
 
 /** What a worker process is made of. */
@@ -36,19 +44,26 @@ export async function runWorker({ createEngine }: WorkerParts): Promise<never> {
   const input = readLines(Deno.stdin.readable);
   const settings = readSettings((await input.next()).value ?? "");
   setInterval(() => notify({ type: "heartbeat" }), HEARTBEAT_MS);
+  const engine = startEngine(createEngine, settings);
+  serve(engine, settings);
+  while (!(await input.next()).done);
+  // Native code in the middle of a batch would crash in the exit of the process: it gets a moment to stop.
+  await withDeadline(engine[Symbol.asyncDispose](), STOP_MS);
+  Deno.exit(0);
+}
+
+function startEngine(createEngine: WorkerParts["createEngine"], settings: WorkerSettings): ChatEngine {
   try {
-    const engine = createEngine(settings, {
+    return createEngine(settings, {
+      onBackend: () => Deno.permissions.revokeSync({ name: "run" }),
       onCalibrated: (threads) => notify({ type: "calibrated", threads }),
       onReady: (model) => notify({ type: "ready", model }),
       onFatal: (error) => endFatally(error),
+      onLog: (line) => report(line),
     });
-    serve(engine, settings);
   } catch (error) {
     endFatally(error);
   }
-  while (!(await input.next()).done);
-  // Whoever waits for an answer is gone too: nothing is worth a tidy end, and native code may be in the middle of a batch.
-  Deno.exit(0);
 }
 
 function serve(engine: ChatEngine, { token, queuedMax }: WorkerSettings): void {
@@ -91,8 +106,9 @@ function notify(notice: WorkerNotice): void {
 }
 
 /** Tells people, on standard error, what the other side is only told by a code. */
-function report(error: unknown): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(Deno.inspect(error) + "\n"));
+function report(what: unknown): void {
+  const text = typeof what === "string" ? what : Deno.inspect(what);
+  Deno.stderr.writeSync(new TextEncoder().encode(text.trimEnd() + "\n"));
 }
 
 /** A library that prints must not break the lines of notices. */

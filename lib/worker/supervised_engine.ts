@@ -3,7 +3,7 @@ import type { ModelDescription } from "../contracts/model.ts";
 import { DomainError } from "../errors.ts";
 import type { ChatEngine, EngineStatus } from "../inference/engine.ts";
 import { withDeadline } from "./deadline.ts";
-import type { LiveWorker, SupervisedChatEngine, Supervisor } from "./supervisor.ts";
+import type { LiveWorker, WorkerKeeper } from "./worker_keeper.ts";
 
 /** How long a worker whose connection broke may take to be seen as dead, in milliseconds. */
 const DEATH_SEEN_MS = 2_000;
@@ -21,25 +21,27 @@ export interface SupervisedEngineOptions {
  * sent text is asked again once, and its reader sees no second `admitted` or `started`; one that had sent text throws
  * `engine_gone`, because another answer would not continue the first.
  */
-export class SupervisedEngine implements SupervisedChatEngine {
-  readonly #supervisor: Supervisor;
+export class SupervisedEngine implements ChatEngine {
+  readonly #keeper: WorkerKeeper;
   readonly #options: SupervisedEngineOptions;
   readonly #answers = new Set<AbortController>();
   #waiting = 0;
   #drained = Promise.withResolvers<void>();
   #closing: Promise<void> | null = null;
 
-  constructor(supervisor: Supervisor, options: SupervisedEngineOptions) {
-    this.#supervisor = supervisor;
+  constructor(keeper: WorkerKeeper, options: SupervisedEngineOptions) {
+    this.#keeper = keeper;
     this.#options = options;
   }
 
+  /** Resolves when the first worker has its model in memory; rejects when it says that it cannot. */
   get ready(): Promise<ModelDescription> {
-    return this.#supervisor.ready;
+    return this.#keeper.ready;
   }
 
+  /** The worker's process id, or null while there is none. */
   get workerPid(): number | null {
-    return this.#supervisor.workerPid;
+    return this.#keeper.workerPid;
   }
 
   async describe(): Promise<ModelDescription> {
@@ -52,9 +54,9 @@ export class SupervisedEngine implements SupervisedChatEngine {
 
   async status(): Promise<EngineStatus> {
     const queuedMax = this.#options.waitingMax;
-    const state = this.#supervisor.wasReady ? "gone" : "loading";
+    const state = this.#keeper.wasReady ? "gone" : "loading";
     const none: EngineStatus = { state, active: 0, queued: this.#waiting, queuedMax, rssBytes: 0 };
-    return await this.#supervisor.live?.client.status().catch(() => none) ?? none;
+    return await this.#keeper.live?.client.status().catch(() => none) ?? none;
   }
 
   async *chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatEvent, void, void> {
@@ -71,14 +73,16 @@ export class SupervisedEngine implements SupervisedChatEngine {
     }
   }
 
+  /** Lets answers in flight end, as long as `drainMs`, then ends the worker: by the end of its input, TERM, KILL. */
   async close(): Promise<void> {
     this.#closing ??= this.#drainAndClose();
     await this.#closing;
   }
 
+  /** Ends the worker at once. */
   kill(): void {
     this.#closing ??= Promise.resolve();
-    this.#supervisor.kill();
+    this.#keeper.kill();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -88,7 +92,7 @@ export class SupervisedEngine implements SupervisedChatEngine {
   async *#chatTwice(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatEvent, void, void> {
     const seen = new Set<ChatEvent["type"]>();
     for (let attempt = 1;; attempt++) {
-      const worker = attempt === 1 ? await this.#acquire(signal) : await this.#supervisor.acquire(signal);
+      const worker = attempt === 1 ? await this.#acquire(signal) : await this.#keeper.acquire(signal);
       try {
         for await (const event of worker.client.chat(request, signal)) {
           const repeated = (event.type === "admitted" || event.type === "started") && seen.has(event.type);
@@ -118,12 +122,12 @@ export class SupervisedEngine implements SupervisedChatEngine {
   /** Waits for a worker among a bounded number; requests asked again do not count, they were admitted before. */
   async #acquire(signal: AbortSignal | null): Promise<LiveWorker> {
     const { waitingMax } = this.#options;
-    if (this.#supervisor.live === null && this.#waiting >= waitingMax) {
+    if (this.#keeper.live === null && this.#waiting >= waitingMax) {
       throw new DomainError("queue_full", `${waitingMax} requests wait for the model already; try again in a moment`);
     }
     this.#waiting++;
     try {
-      return await this.#supervisor.acquire(signal);
+      return await this.#keeper.acquire(signal);
     } finally {
       this.#waiting--;
     }
@@ -133,7 +137,7 @@ export class SupervisedEngine implements SupervisedChatEngine {
     this.#drained = Promise.withResolvers();
     if (this.#answers.size > 0) await withDeadline(this.#drained.promise, this.#options.drainMs);
     for (const answer of this.#answers) answer.abort();
-    await this.#supervisor.close();
+    await this.#keeper.close();
   }
 }
 

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
 import type { ThreadPlan, WorkerAddress, WorkerSettings } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
-const silentLogger = { debug() {}, info() {}, warn() {}, error() {} };
-import { startSupervisor, type SupervisedChatEngine, type SupervisorLimits } from "./supervisor.ts";
+import { silentLogger } from "../log.ts";
+import type { SupervisedEngine } from "./supervised_engine.ts";
+import { startSupervisor, type SupervisorOptions } from "./supervisor.ts";
 
 const never = new AbortController().signal;
 const puppet = new URL("../../tests/fixtures/puppet_worker.ts", import.meta.url).pathname;
@@ -32,14 +33,14 @@ function settingsOf(id: string): Omit<WorkerSettings, "token"> {
 }
 
 interface Started {
-  engine: SupervisedChatEngine;
+  engine: SupervisedEngine;
   workers: WorkerAddress[];
   calibrations: ThreadPlan[];
 }
 
 async function withSupervisor(
   test: (started: Started) => Promise<void>,
-  options: { model?: string; limits?: Partial<SupervisorLimits> } = {},
+  options: { model?: string; limits?: NonNullable<SupervisorOptions["limits"]> } = {},
 ): Promise<void> {
   const workers: WorkerAddress[] = [];
   const calibrations: ThreadPlan[] = [];
@@ -75,7 +76,7 @@ function order(content: string): ChatRequest {
 
 /** Reads an answer to its end; `onEvent` sees each event as it comes. */
 async function read(
-  engine: SupervisedChatEngine,
+  engine: SupervisedEngine,
   content: string,
   onEvent: (event: ChatEvent) => void | Promise<void> = () => {},
 ): Promise<{ types: string[]; text: string; error: DomainError | null }> {

@@ -1,0 +1,69 @@
+import { DomainError } from "../errors.ts";
+import type { WorkerCommand } from "./worker_process.ts";
+
+/** What a worker's command line is made from. */
+export interface WorkerCommandParts {
+  /** Path of the Deno executable. */
+  denoPath: string;
+  /** The project's folder. */
+  rootDir: string;
+  /** The worker's entry below `rootDir`. */
+  entry: string;
+  /** The one model file that the worker may read. */
+  modelPath: string;
+  /** GPU drivers live in more places than the CPU's libraries. */
+  gpu: boolean;
+  os: typeof Deno.build.os;
+  /** The runtime's environment, of which the worker sees little. */
+  env: Record<string, string>;
+}
+
+/** What node-llama-cpp reads to tell glibc from musl, and llama.cpp's memory and CPU from a container's. */
+const LINUX_PATHS = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/os-release", "/proc/self/maps", "/proc/meminfo"];
+const LINUX_GPU_PATHS = ["/usr", "/opt", "/dev", "/proc"];
+
+/** Variables that a worker may see: none of Rookery's own, no keys, no proxies. */
+const ENV_NAMES =
+  /^(PATH|HOME|USERPROFILE|LANG|LC_.*|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|APPDATA|LOCALAPPDATA|XDG_CACHE_HOME|DENO_DIR|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|NO_COLOR|(CUDA|GGML|GOMP|HIP|OMP|ROCR|VK)_.*)$/i;
+
+/**
+ * The command that starts a worker with the least that it needs: it reads the project's code and one model, loads the
+ * native library, listens on one loopback port and connects nowhere. What it may start, node-llama-cpp's test of its
+ * library, it gives up once that is loaded.
+ *
+ * @throws {DomainError} `invalid_config` when a path has a comma, which Deno's permission lists cannot express.
+ */
+export function buildWorkerCommand(parts: WorkerCommandParts): WorkerCommand {
+  const { denoPath, rootDir, entry, modelPath, gpu, os, env } = parts;
+  const systemPaths = os !== "linux" ? [] : gpu ? [...LINUX_PATHS, ...LINUX_GPU_PATHS] : LINUX_PATHS;
+  const modules = `${rootDir}/node_modules`;
+  const args = [
+    "run",
+    "--quiet",
+    "--no-prompt",
+    "--cached-only",
+    "--unstable-no-legacy-abort",
+    `--config=${rootDir}/deno.json`,
+    `--allow-read=${joinPaths([modules, `${rootDir}/lib`, modelPath, ...systemPaths])}`,
+    `--allow-ffi=${joinPaths([modules])}`,
+    `--allow-run=${joinPaths(os === "linux" ? ["ldd", denoPath] : [denoPath])}`,
+    "--allow-net=127.0.0.1:0",
+    "--allow-env",
+    "--allow-sys",
+    `${rootDir}/${entry}`,
+  ];
+  return {
+    path: denoPath,
+    args,
+    env: Object.fromEntries(Object.entries(env).filter(([name]) => ENV_NAMES.test(name))),
+  };
+}
+
+function joinPaths(paths: string[]): string {
+  const unspeakable = paths.find((path) => path.includes(","));
+  if (unspeakable === undefined) return paths.join(",");
+  throw new DomainError(
+    "invalid_config",
+    `Cannot use "${unspeakable}": a path with a comma cannot be permitted; rename it`,
+  );
+}
