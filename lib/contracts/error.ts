@@ -1,5 +1,6 @@
 /** Every failure that Rookery can name. A code says what happened; `functions/_shared` alone maps it to an HTTP status. */
 export type ErrorCode =
+  | "already_running"
   | "context_length_exceeded"
   | "disk_full"
   | "engine_gone"
@@ -17,6 +18,7 @@ export type ErrorCode =
   | "not_enough_memory"
   | "not_found"
   | "payload_too_large"
+  | "port_busy"
   | "prefill_timeout"
   | "pull_failed"
   | "queue_full"

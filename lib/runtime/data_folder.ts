@@ -1,0 +1,63 @@
+import { join } from "node:path";
+import { DomainError } from "../errors.ts";
+
+/** Where things lie in the data folder. */
+export interface DataFolder {
+  /** Absolute path of the folder itself. */
+  root: string;
+  /** Weights. */
+  models: string;
+  /** What may be lost: measured threads. */
+  calibrations: string;
+  /** Held, exclusively, by the one Rookery that uses the folder. */
+  lock: string;
+  /** Address and token of the worker, while there is one. */
+  worker: string;
+}
+
+/** Names the places in a data folder; `root` is absolute. */
+export function nameDataFolder(root: string): DataFolder {
+  return {
+    root,
+    models: join(root, "models"),
+    calibrations: join(root, "cache", "calibration.json"),
+    lock: join(root, "rookery.lock"),
+    worker: join(root, "run", "worker.json"),
+  };
+}
+
+/**
+ * Makes the data folder when it is not there, readable by its owner alone.
+ *
+ * @throws {DomainError} `invalid_config` when it cannot be made or written.
+ */
+export async function makeDataFolder(folder: DataFolder): Promise<void> {
+  for (const path of [folder.root, join(folder.root, "cache"), join(folder.root, "run")]) {
+    try {
+      await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      throw unusableError(folder.root, cause);
+    }
+  }
+}
+
+/**
+ * Replaces a small file in one step, so that whoever reads it sees the old text or the new; its owner alone may read it.
+ *
+ * @throws {Error} what the file system says.
+ */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const draft = `${path}.${Deno.pid}.tmp`;
+  await Deno.writeTextFile(draft, text, { mode: 0o600 });
+  await Deno.rename(draft, path);
+}
+
+/** The error for a data folder that the system does not let Rookery use. */
+export function unusableError(path: string, cause: unknown): DomainError {
+  const reason = cause instanceof Error ? cause.message : "unknown reason";
+  return new DomainError(
+    "invalid_config",
+    `Cannot use the data folder ${path}: ${reason}; set ROOKERY_DATA to a folder that you may write to`,
+    { cause, param: "ROOKERY_DATA" },
+  );
+}
