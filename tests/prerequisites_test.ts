@@ -10,7 +10,7 @@ async function runTestFile(source: string, env: Record<string, string>): Promise
     await Deno.writeTextFile(path, `import { skipUnless, testModel, testProgram } from "${PREREQUISITES}";\n${source}`);
     const { success, stdout } = await new Deno.Command(Deno.execPath(), {
       args: ["test", "-A", "--no-config", "--no-check", path],
-      env: { CI: "", NO_COLOR: "1", ROOKERY_TEST_MODELS: folder, DENO_COVERAGE_DIR: "", ...env },
+      env: { CI: "", NO_COLOR: "1", ROOKERY_TEST_MODELS: folder, ...env },
     }).output();
     return { success, text: new TextDecoder().decode(stdout) };
   } finally {
