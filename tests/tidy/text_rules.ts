@@ -5,8 +5,9 @@ import type { TextFile } from "./modules.ts";
 const REGISTRY_HOST =
   /\b(registry\.[a-z]|npmjs\.(org|com)|npmmirror\.|pypi\.org|pythonhosted\.|jsr\.io\b|crates\.io\b)/;
 
-/** Paths that exist on one machine only. */
-const MACHINE_PATH = /(^|[^\w.~/-])\/(work|root|home\/\w+|Users\/\w+|tmp\/lab)\/|[A-Z]:\\Users/;
+/** Paths that exist on one machine only; `/home/me` and `/home/user` are anybody's. */
+const MACHINE_PATH =
+  /(^|[^\w.~/-])\/(work|root|home\/(?!me\b|user\b)\w+|Users\/(?!me\b|user\b)\w+|tmp\/lab)\/|[A-Z]:\\Users/;
 
 /** Hosts of package registries, and paths of somebody's machine. */
 export function findForeignPlaces(files: TextFile[]): Complaints {
@@ -59,7 +60,7 @@ export function findDocumentationGaps(files: TextFile[], config: { imports: obje
 
 /** Every place that pins Deno must pin the same one. */
 export function findDenoVersionsThatDiffer(files: TextFile[]): Complaints {
-  const pins = files.flatMap(({ path, text }) =>
+  const pins = files.filter(({ path }) => !path.endsWith("_test.ts")).flatMap(({ path, text }) =>
     [...text.matchAll(/\bdeno@(\d+\.\d+\.\d+)/g)].map(([, version]) => ({ path, version }))
   );
   const first = pins[0];
