@@ -81,8 +81,8 @@ export class SupervisedEngine implements ChatEngine {
 
   /** Ends the worker at once. */
   kill(): void {
-    this.#closing ??= Promise.resolve();
     this.#keeper.kill();
+    this.#closing ??= this.#keeper.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

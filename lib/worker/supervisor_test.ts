@@ -1,77 +1,44 @@
 import assert from "node:assert/strict";
-import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
-import type { ThreadPlan, WorkerAddress, WorkerSettings } from "../contracts/worker.ts";
+import { requestOf } from "../../tests/fixtures/chat_request.ts";
+import { isRunning, until } from "../../tests/fixtures/processes.ts";
+import { PUPPET_COMMAND, puppetSettings } from "../../tests/fixtures/puppet_command.ts";
+import type { ChatEvent } from "../contracts/chat.ts";
+import type { ThreadPlan, WorkerAddress } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
 import { silentLogger } from "../log.ts";
 import type { SupervisedEngine } from "./supervised_engine.ts";
 import { startSupervisor, type SupervisorOptions } from "./supervisor.ts";
 
 const never = new AbortController().signal;
-const puppet = new URL("../../tests/fixtures/puppet_worker.ts", import.meta.url).pathname;
-const command = {
-  path: Deno.execPath(),
-  args: ["run", "-A", "--no-prompt", "--unstable-no-legacy-abort", puppet],
-  env: Deno.env.toObject(),
-};
-
-function settingsOf(id: string): Omit<WorkerSettings, "token"> {
-  const model = {
-    id,
-    name: "Puppet",
-    path: "/nowhere.gguf",
-    sizeBytes: 1,
-    sha256: null,
-    modifiedAtMs: 0,
-    architecture: "puppet",
-    parameters: null,
-    quantization: "unknown",
-    contextTokensTrained: 2048,
-    chatTemplate: null,
-    licence: null,
-  };
-  return { model, contextTokens: null, sequences: null, queuedMax: 8, gpu: false, threads: null };
-}
 
 interface Started {
   engine: SupervisedEngine;
   workers: WorkerAddress[];
   calibrations: ThreadPlan[];
+  /** Warnings of the log, one a death. */
+  deaths: Record<string, unknown>[];
 }
 
 async function withSupervisor(
   test: (started: Started) => Promise<void>,
-  options: { model?: string; limits?: NonNullable<SupervisorOptions["limits"]> } = {},
+  options: { model?: string; queuedMax?: number; limits?: NonNullable<SupervisorOptions["limits"]> } = {},
 ): Promise<void> {
   const workers: WorkerAddress[] = [];
   const calibrations: ThreadPlan[] = [];
+  const deaths: Record<string, unknown>[] = [];
   const engine = startSupervisor({
-    command,
-    settings: settingsOf(options.model ?? "puppet"),
-    log: silentLogger,
+    command: PUPPET_COMMAND,
+    settings: { ...puppetSettings(options.model ?? "puppet"), queuedMax: options.queuedMax ?? 8 },
+    log: { ...silentLogger, warn: (event, fields) => deaths.push({ event, ...fields }) },
     limits: { restartMs: 20, drainMs: 200, ...options.limits },
     onWorker: (address) => workers.push(address),
     onCalibrated: (threads) => calibrations.push(threads),
   });
   try {
-    await test({ engine, workers, calibrations });
+    await test({ engine, workers, calibrations, deaths });
   } finally {
     await engine.close();
   }
-}
-
-function order(content: string): ChatRequest {
-  const messages = [{ role: "user" as const, content }];
-  const sampling = {
-    temperature: null,
-    topP: null,
-    topK: null,
-    minP: null,
-    presencePenalty: null,
-    frequencyPenalty: null,
-    repeatPenalty: null,
-    seed: null,
-  };
-  return { id: "r", owner: "local", messages, prompt: null, sampling, stop: [], completionTokensMax: null };
 }
 
 /** Reads an answer to its end; `onEvent` sees each event as it comes. */
@@ -83,7 +50,7 @@ async function read(
   const types: string[] = [];
   let text = "";
   try {
-    for await (const event of engine.chat(order(content), never)) {
+    for await (const event of engine.chat(requestOf(content), never)) {
       types.push(event.type);
       if (event.type === "text") text += event.text;
       await onEvent(event);
@@ -172,7 +139,7 @@ Deno.test("a stopped worker is killed and replaced; its answer with text ends, i
     assert.equal(speaking.error?.code, "engine_gone");
     assert.equal((await silent).text, "it is there");
     assert.notEqual(engine.workerPid, stopped);
-    assert.throws(() => Deno.kill(stopped, "SIGCONT"), Deno.errors.NotFound);
+    assert.equal(await isRunning(stopped), false);
   }, { limits: { heartbeatMs: 1_500 } });
   await Deno.remove(directory, { recursive: true });
 });
@@ -187,4 +154,129 @@ Deno.test("a worker whose event loop hangs is killed and replaced", async () => 
     assert.equal((await read(engine, "count 1 1")).text, "1 ");
     assert.notEqual(engine.workerPid, hung);
   }, { limits: { heartbeatMs: 1_500 } });
+});
+
+Deno.test("a worker that dies again and again is started with a pause that doubles, up to a limit", async () => {
+  await withSupervisor(async ({ engine, workers, deaths }) => {
+    await engine.ready;
+    for (let death = 1; death <= 4; death++) {
+      await until(() => workers.length === death && engine.workerPid !== null);
+      Deno.kill(engine.workerPid!, "SIGKILL");
+      await until(() => deaths.length === death);
+    }
+    assert.deepEqual(deaths.map(({ restartInMs }) => restartInMs), [20, 40, 80, 100]);
+    assert.ok(deaths.every(({ event, how }) => event === "worker_died" && how === "signal SIGKILL"));
+  }, { limits: { restartMs: 20, restartMaxMs: 100 } });
+});
+
+Deno.test("a worker that was healthy for long resets the pause", async () => {
+  await withSupervisor(async ({ engine, workers, deaths }) => {
+    for (let death = 1; death <= 3; death++) {
+      await until(() => workers.length === death && engine.workerPid !== null);
+      Deno.kill(engine.workerPid!, "SIGKILL");
+      await until(() => deaths.length === death);
+    }
+    assert.deepEqual(deaths.map(({ restartInMs }) => restartInMs), [20, 20, 20]);
+  }, { limits: { restartMs: 20, healthyMs: 0 } });
+});
+
+Deno.test("a worker that says fatal is not started again, and every request throws what it said", async () => {
+  await withSupervisor(async ({ engine, workers, deaths }) => {
+    const said = { code: "invalid_model_file", message: 'Cannot load model "fatal": it is a puppet' };
+    await assert.rejects(engine.ready, said);
+    await assert.rejects(engine.describe(), said);
+    assert.equal((await read(engine, "count 1 1")).error?.message, said.message);
+    assert.equal(engine.workerPid, null);
+    assert.equal(workers.length, 1);
+    assert.equal(deaths.length, 0);
+  }, { model: "fatal" });
+});
+
+Deno.test("a worker that never gets ready is given up after five starts", async () => {
+  await withSupervisor(async ({ engine, deaths }) => {
+    await assert.rejects(engine.ready, (error) => {
+      assert.ok(error instanceof DomainError);
+      assert.equal(error.code, "engine_unavailable");
+      assert.match(error.message, /died 5 times while loading \(code 3\)/);
+      return true;
+    });
+    assert.equal(deaths.length, 4);
+  }, { model: "crash", limits: { restartMs: 1 } });
+});
+
+Deno.test("requests that come while a worker starts wait for it, so many and so long as is allowed", async () => {
+  await withSupervisor(async ({ engine, deaths }) => {
+    await engine.ready;
+    Deno.kill(engine.workerPid!, "SIGKILL");
+    await until(() => deaths.length === 1);
+    assert.equal((await engine.status()).state, "gone");
+    const waiting = read(engine, "count 1 1");
+    await until(async () => (await engine.status()).queued === 1);
+    assert.equal((await read(engine, "count 1 1")).error?.code, "queue_full");
+    assert.equal((await waiting).error?.code, "engine_unavailable");
+  }, { queuedMax: 1, limits: { restartMs: 60_000, startMs: 150 } });
+});
+
+Deno.test("a request that waits for a worker ends when its reader leaves", async () => {
+  await withSupervisor(async ({ engine, deaths }) => {
+    await engine.ready;
+    Deno.kill(engine.workerPid!, "SIGKILL");
+    await until(() => deaths.length === 1);
+    const leaving = new AbortController();
+    const reading = Array.fromAsync(engine.chat(requestOf("count 1 1"), leaving.signal));
+    await until(async () => (await engine.status()).queued === 1);
+    leaving.abort();
+    await assert.rejects(reading, { code: "request_cancelled" });
+    assert.equal((await engine.status()).queued, 0);
+  }, { limits: { restartMs: 60_000 } });
+});
+
+Deno.test("close() lets an answer end that needs less than the drain, and ends the worker", async () => {
+  await withSupervisor(async ({ engine }) => {
+    await engine.ready;
+    const pid = engine.workerPid!;
+    let closing: Promise<void> | null = null;
+    const answer = await read(engine, "count 5 10", () => {
+      closing ??= engine.close();
+    });
+    assert.equal(answer.text, "1 2 3 4 5 ");
+    await closing;
+    assert.equal(await isRunning(pid), false);
+    assert.equal((await read(engine, "count 1 1")).error?.code, "engine_unavailable");
+  }, { limits: { drainMs: 30_000 } });
+});
+
+Deno.test("close() cuts an answer that needs more than the drain with a coded error", async () => {
+  await withSupervisor(async ({ engine }) => {
+    await engine.ready;
+    let closing: Promise<void> | null = null;
+    const answer = await read(engine, "count 100000 10", () => {
+      closing ??= engine.close();
+    });
+    assert.equal(answer.error?.code, "engine_unavailable");
+    await closing;
+  }, { limits: { drainMs: 50 } });
+});
+
+Deno.test("close() ends a worker that is stopped and hears nothing", async () => {
+  await withSupervisor(async ({ engine }) => {
+    await engine.ready;
+    const pid = engine.workerPid!;
+    Deno.kill(pid, "SIGSTOP");
+    await engine.close();
+    assert.equal(await isRunning(pid), false);
+  }, { limits: { endMs: 50 } });
+});
+
+Deno.test("kill() ends the worker without waiting for answers", async () => {
+  await withSupervisor(async ({ engine }) => {
+    await engine.ready;
+    const pid = engine.workerPid!;
+    const answer = await read(engine, "count 100000 10", (event) => {
+      if (event.type === "text") engine.kill();
+    });
+    assert.equal(answer.error?.code, "engine_gone");
+    await engine.close();
+    assert.equal(await isRunning(pid), false);
+  });
 });

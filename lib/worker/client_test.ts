@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { requestOf } from "../../tests/fixtures/chat_request.ts";
+import { DomainError } from "../errors.ts";
+import type { ChatEngine } from "../inference/engine.ts";
+import { createScriptedEngine, type ScriptedEngine } from "../inference/scripted_engine.ts";
+import { createWorkerApp } from "./app.ts";
+import { createWorkerClient } from "./client.ts";
+
+const token = "t".repeat(64);
+const never = new AbortController().signal;
+
+type Handler = (request: Request) => Response | Promise<Response>;
+
+/** Serves `handler` as a worker; the test's end must not wait for streams that hang on purpose. */
+async function withServer(handler: Handler, test: (client: ChatEngine) => Promise<void>): Promise<void> {
+  const ending = new AbortController();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, signal: ending.signal, onListen() {} }, handler);
+  const client = createWorkerClient({ url: `http://127.0.0.1:${server.addr.port}`, token });
+  try {
+    await test(client);
+  } finally {
+    await client[Symbol.asyncDispose]();
+    ending.abort();
+    await server.finished;
+  }
+}
+
+async function withWorker(test: (client: ChatEngine, engine: ScriptedEngine) => Promise<void>): Promise<void> {
+  const engine = createScriptedEngine();
+  const app = createWorkerApp({ engine, token });
+  await withServer((request) => app.fetch(request), (client) => test(client, engine));
+}
+
+async function failureOf(work: Promise<unknown>): Promise<DomainError> {
+  const error = await work.then(() => null, (error) => error);
+  assert.ok(error instanceof DomainError, Deno.inspect(error));
+  return error;
+}
+
+Deno.test("a worker client is the engine behind it", async () => {
+  await withWorker(async (client, engine) => {
+    assert.deepEqual(await client.describe(), await engine.describe());
+    assert.deepEqual(await client.tokenize("aß"), [97, 223]);
+    assert.deepEqual(await client.status(), await engine.status());
+    engine.enqueue("Good ", "morning 🙂");
+    const events = await Array.fromAsync(client.chat(requestOf("hello"), never));
+    assert.equal(events.map((event) => event.type === "text" ? event.text : "").join(""), "Good morning 🙂");
+    assert.deepEqual(engine.requests[0], requestOf("hello"));
+  });
+});
+
+Deno.test("a worker client throws what the engine refused, and what ended its stream", async () => {
+  await withWorker(async (client, engine) => {
+    engine.enqueue({ refuse: new DomainError("context_length_exceeded", "9 > 8", { param: "messages" }) });
+    const refused = await failureOf(Array.fromAsync(client.chat(requestOf("hello"), never)));
+    assert.deepEqual([refused.code, refused.message, refused.param], ["context_length_exceeded", "9 > 8", "messages"]);
+    engine.enqueue("so far", { fail: new DomainError("prefill_timeout", "too long") });
+    const ended = await failureOf(Array.fromAsync(client.chat(requestOf("hello"), never)));
+    assert.deepEqual([ended.code, ended.message], ["prefill_timeout", "too long"]);
+  });
+});
+
+Deno.test("leaving the iteration, or aborting, closes the connection and frees the engine", async () => {
+  await withWorker(async (client, engine) => {
+    engine.enqueue("first", { wait: new Promise(() => {}) });
+    for await (const event of client.chat(requestOf("hello"), never)) {
+      if (event.type === "text") break;
+    }
+    await engine.idle();
+    engine.enqueue("first", { wait: new Promise(() => {}) });
+    const abortion = new AbortController();
+    const reading = (async () => {
+      for await (const event of client.chat(requestOf("hello"), abortion.signal)) {
+        if (event.type === "text") abortion.abort();
+      }
+    })();
+    assert.equal((await failureOf(reading)).code, "request_cancelled");
+    await engine.idle();
+    assert.equal((await engine.status()).active, 0);
+  });
+});
+
+Deno.test("a stream that ends without done is engine_gone", async () => {
+  const event = 'data: {"type":"admitted","promptTokens":1}\n\n';
+  await withServer(() => new Response(event), async (client) => {
+    const events: string[] = [];
+    const reading = (async () => {
+      for await (const event of client.chat(requestOf("hello"), never)) events.push(event.type);
+    })();
+    assert.equal((await failureOf(reading)).code, "engine_gone");
+    assert.deepEqual(events, ["admitted"]);
+  });
+});
+
+Deno.test("a worker that is not there is engine_gone", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const client = createWorkerClient({ url: `http://127.0.0.1:${port}`, token });
+  assert.equal((await failureOf(client.describe())).code, "engine_gone");
+  assert.equal((await failureOf(Array.fromAsync(client.chat(requestOf("x"), never)))).code, "engine_gone");
+  await client[Symbol.asyncDispose]();
+});
+
+Deno.test("a proxy in the environment sees nothing of what goes to the worker", async () => {
+  const proxied: string[] = [];
+  const proxy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    proxied.push(request.url);
+    return new Response(null, { status: 502 });
+  });
+  await withWorker(async (client) => {
+    assert.equal((await client.describe()).id, "scripted");
+  });
+  const script = `
+    import { createWorkerClient } from ${JSON.stringify(import.meta.resolve("./client.ts"))};
+    const worker = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => Response.json({ state: "ready" }));
+    const client = createWorkerClient({ url: "http://127.0.0.1:" + worker.addr.port, token: "t".repeat(64) });
+    console.log((await client.status()).state);
+    Deno.exit();`;
+  const env = { HTTP_PROXY: `http://127.0.0.1:${proxy.addr.port}`, NO_PROXY: "" };
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["eval", script], env }).output();
+  assert.equal(new TextDecoder().decode(stdout).trim(), "ready");
+  assert.deepEqual(proxied, []);
+  await proxy.shutdown();
+});
