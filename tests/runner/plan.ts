@@ -9,7 +9,7 @@ export interface TestPlan {
 }
 
 /** What makes a test slow when it, or a test helper that it imports, does it: starting a process, loading a model. */
-const SLOW = /\bDeno\.Command\(|\btestModel\(|\bstartSupervisor\(/;
+const SLOW = /Deno\.Command\(|testModel\(|startSupervisor\(/;
 
 /** Sorts the test files among `modules` that are, or lie below, one of `paths`; all of them when there is none. */
 export function planTests(modules: Module[], paths: string[]): TestPlan {
