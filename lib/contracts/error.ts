@@ -24,6 +24,7 @@ export type ErrorCode =
   | "queue_full"
   | "queue_timeout"
   | "request_cancelled"
+  | "request_timeout"
   | "unsupported_media_type";
 
 /** A failure as it crosses a process: no stack, no cause. `param` names the request field that was wrong, or is null. */
