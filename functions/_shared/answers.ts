@@ -1,0 +1,92 @@
+import type { Context } from "hono";
+import type { ChatEvent, ChatRequest } from "../../lib/contracts/chat.ts";
+import type { ModelDescription } from "../../lib/contracts/model.ts";
+import { DomainError } from "../../lib/errors.ts";
+import type { ChatEngine } from "../../lib/inference/engine.ts";
+import type { FunctionEnv } from "./create_function.ts";
+
+/** The last event of an answer that was completed. */
+export type AnswerDone = Extract<ChatEvent, { type: "done" }>;
+
+/** An answer that was admitted: nothing but its own failure can come any more, and a status may be sent. */
+export interface Answer {
+  events: AsyncGenerator<ChatEvent, void, void>;
+  /** Stops the engine. */
+  abort(): void;
+}
+
+/**
+ * The model that a client means by `name`, with or without Ollama's `:latest`.
+ *
+ * @throws {DomainError} `model_not_found` that names the one there is.
+ */
+export async function findModel(
+  c: Context<FunctionEnv>,
+  engine: ChatEngine,
+  name: string,
+): Promise<ModelDescription> {
+  const model = await engine.describe();
+  if (name.replace(/:latest$/, "") !== model.id) throw unknownModelError(name, model);
+  c.get("report").add({ model: model.id });
+  return model;
+}
+
+/** Says which model there is to one who asked for another. */
+function unknownModelError(name: string, model: ModelDescription): DomainError {
+  const shown = JSON.stringify(name.length > 128 ? `${name.slice(0, 128)}…` : name);
+  return new DomainError("model_not_found", `Unknown model ${shown}; there is "${model.id}"`, { param: "model" });
+}
+
+/**
+ * Asks the engine and waits until it has admitted the request. The client that goes away stops the engine, before and
+ * after that.
+ *
+ * @throws {DomainError} what the engine refuses a request with.
+ */
+export async function openAnswer(
+  c: Context<FunctionEnv>,
+  engine: ChatEngine,
+  request: Omit<ChatRequest, "id" | "owner">,
+): Promise<Answer> {
+  const abortion = new AbortController();
+  const abort = () => abortion.abort();
+  const client = c.get("client").signal;
+  client.addEventListener("abort", abort, { once: true });
+  if (client.aborted) abort();
+  const asked = { ...request, id: c.get("requestId"), owner: c.get("owner") };
+  const events = follow(c, engine.chat(asked, abortion.signal), () => client.removeEventListener("abort", abort));
+  const first = await events.next();
+  if (first.done || first.value.type !== "admitted") throw new Error("The engine began an answer without admitting it");
+  return { events, abort };
+}
+
+/** Reads an answer to its end. */
+export async function collectAnswer(answer: Answer): Promise<{ text: string; done: AnswerDone }> {
+  const texts: string[] = [];
+  for await (const event of answer.events) {
+    if (event.type === "text") texts.push(event.text);
+    if (event.type === "done") return { text: texts.join(""), done: event };
+  }
+  throw unfinishedError();
+}
+
+async function* follow(
+  c: Context<FunctionEnv>,
+  events: AsyncIterable<ChatEvent>,
+  onEnd: () => void,
+): AsyncGenerator<ChatEvent, void, void> {
+  try {
+    for await (const event of events) {
+      c.get("report").addEvent(event);
+      yield event;
+      if (event.type === "done") return;
+    }
+    throw unfinishedError();
+  } finally {
+    onEnd();
+  }
+}
+
+function unfinishedError(): Error {
+  return new Error("The engine's answer ended without done");
+}

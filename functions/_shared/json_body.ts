@@ -1,0 +1,30 @@
+import type { MiddlewareHandler } from "hono";
+import { matchedRoutes } from "hono/route";
+import { DomainError } from "../../lib/errors.ts";
+import { readBody } from "./limits.ts";
+
+const JSON_TYPE = /^application\/([\w.+-]+\+)?json$/i;
+const FORM_TYPE = /^application\/x-www-form-urlencoded$/i;
+
+/**
+ * Reads the body of a POST within its limits and hands it on as `application/json`. A missing content type is taken for
+ * JSON, which many forget to say; with `takesForms` that of `curl -d` is too, as in Ollama's own documentation. What
+ * says to be something else is refused.
+ */
+export function acceptJson({ takesForms }: { takesForms: boolean }): MiddlewareHandler {
+  return async (c, next) => {
+    if (!matchedRoutes(c).some(({ method }) => method === "POST")) return await next();
+    const type = (c.req.header("content-type") ?? "").split(";")[0]!.trim();
+    if (type !== "" && !JSON_TYPE.test(type) && !(takesForms && FORM_TYPE.test(type))) {
+      throw new DomainError(
+        "unsupported_media_type",
+        `Cannot read ${type}: send JSON with Content-Type: application/json`,
+      );
+    }
+    const body = await readBody(c.req.raw);
+    const headers = new Headers(c.req.raw.headers);
+    headers.set("content-type", "application/json");
+    c.req.raw = new Request(c.req.raw, { body, headers });
+    await next();
+  };
+}

@@ -1,0 +1,104 @@
+import type { ChatEvent } from "../../lib/contracts/chat.ts";
+import { toReport } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+
+/** Longest path that goes into the log; more of it is nobody's route. */
+const PATH_CHARACTERS_MAX = 200;
+
+/** What one line says of one request. Null is what never became known. It holds no content. */
+interface RequestFacts {
+  id: string;
+  function: string;
+  method: string;
+  /** Without the query. */
+  path: string;
+  status: number | null;
+  owner: string | null;
+  /** The model that is served, never the name that a client made up. */
+  model: string | null;
+  stream: boolean;
+  queueMs: number | null;
+  prefillMs: number | null;
+  decodeMs: number | null;
+  promptTokens: number | null;
+  completionTokens: number | null;
+  cachedTokens: number | null;
+  /** `ok`, `cancelled` or an error's code. */
+  outcome: string;
+}
+
+/** Collects what becomes known of a request and writes it as one line when the last byte of the answer has left. */
+export class RequestReport {
+  readonly #facts: RequestFacts;
+  readonly #log: Logger;
+  readonly #startedAt = performance.now();
+  #written = false;
+
+  constructor(about: Pick<RequestFacts, "id" | "function" | "method" | "path">, log: Logger) {
+    this.#log = log;
+    this.#facts = {
+      ...about,
+      path: about.path.slice(0, PATH_CHARACTERS_MAX),
+      status: null,
+      owner: null,
+      model: null,
+      stream: false,
+      queueMs: null,
+      prefillMs: null,
+      decodeMs: null,
+      promptTokens: null,
+      completionTokens: null,
+      cachedTokens: null,
+      outcome: "ok",
+    };
+  }
+
+  /** Whether the answer is a stream, which writes the line itself when it ends. */
+  get isStream(): boolean {
+    return this.#facts.stream;
+  }
+
+  add(facts: Partial<Pick<RequestFacts, "status" | "owner" | "model" | "stream">>): void {
+    Object.assign(this.#facts, facts);
+  }
+
+  /** Takes over what an engine's event says. */
+  addEvent(event: ChatEvent): void {
+    if (event.type === "admitted") this.#facts.promptTokens = event.promptTokens;
+    if (event.type === "started") {
+      this.#facts.queueMs = round(event.queueMs);
+      this.#facts.cachedTokens = event.cachedTokens;
+    }
+    if (event.type === "done") {
+      const { queueMs, prefillMs, decodeMs } = event.timings;
+      Object.assign(this.#facts, event.usage, {
+        queueMs: round(queueMs),
+        prefillMs: round(prefillMs),
+        decodeMs: round(decodeMs),
+      });
+    }
+  }
+
+  /** Takes over how the request failed; an unknown failure is logged with its stack, under the request's id. */
+  addFailure(error: unknown): void {
+    const { code } = toReport(error);
+    this.#facts.outcome = code === "request_cancelled" ? "cancelled" : code;
+    if (code === "internal_error") this.#log.error("request_failed", { id: this.#facts.id, error });
+  }
+
+  /** The client went away before it had the answer. */
+  addCancellation(): void {
+    this.#facts.outcome = "cancelled";
+  }
+
+  /** Writes the line; a second call does nothing. */
+  write(): void {
+    if (this.#written) return;
+    this.#written = true;
+    this.#log.info("request", { ...this.#facts, durationMs: round(performance.now() - this.#startedAt) });
+  }
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}
