@@ -1,0 +1,59 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { ModelDescription } from "../../lib/contracts/model.ts";
+import type { ChatEngine } from "../../lib/inference/engine.ts";
+import { findModel } from "../_shared/answers.ts";
+import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
+import { jsonContent, openaiErrors, pickErrors } from "../_shared/documentation.ts";
+
+const Model = z.object({
+  id: z.string().openapi({ example: "smollm2-135m" }),
+  object: z.literal("model"),
+  created: z.int().openapi({ description: "Seconds since 1970 of the file's last change" }),
+  owned_by: z.literal("rookery"),
+  name: z.string().openapi({ example: "SmolLM2 135M Instruct" }),
+  context_length: z.int().openapi({ description: "Tokens of one conversation that are served here" }),
+  max_model_len: z.int().openapi({ description: "The same, as vLLM's clients read it" }),
+}).openapi("Model");
+
+const Models = z.object({ object: z.literal("list"), data: z.array(Model) }).openapi("Models");
+
+const errors = pickErrors(openaiErrors, 401, 403, 500, 502, 503);
+
+const listModels = createRoute({
+  method: "get",
+  path: "/v1/models",
+  summary: "List the models that can be asked for",
+  tags: ["OpenAI"],
+  responses: { 200: jsonContent(Models, "The models that are served"), ...errors },
+});
+
+const getModel = createRoute({
+  method: "get",
+  path: "/v1/models/{id}",
+  summary: "Describe one model",
+  tags: ["OpenAI"],
+  request: { params: z.object({ id: z.string().openapi({ example: "smollm2-135m" }) }) },
+  responses: { 200: jsonContent(Model, "The model as it is served"), ...errors, ...pickErrors(openaiErrors, 404) },
+});
+
+/** `GET /v1/models` and `/v1/models/{id}`: what can be asked for, in OpenAI's shape. */
+export function createApp({ engine, edge }: { engine: ChatEngine; edge?: EdgeOptions }): App {
+  const app = createFunction("models", edge);
+  app.openapi(listModels, async (c) => {
+    return c.json({ object: "list" as const, data: [toModel(await engine.describe())] }, 200);
+  });
+  app.openapi(getModel, async (c) => c.json(toModel(await findModel(c, engine, c.req.valid("param").id)), 200));
+  return app;
+}
+
+function toModel(model: ModelDescription): z.infer<typeof Model> {
+  return {
+    id: model.id,
+    object: "model",
+    created: Math.floor(model.modifiedAtMs / 1000),
+    owned_by: "rookery",
+    name: model.name,
+    context_length: model.contextTokensMax,
+    max_model_len: model.contextTokensMax,
+  };
+}
