@@ -1,0 +1,72 @@
+import type { Context } from "hono";
+import type { ChatRequest } from "../../lib/contracts/chat.ts";
+import { DomainError } from "../../lib/errors.ts";
+import type { ChatEngine } from "../../lib/inference/engine.ts";
+import { collectAnswer, findModel, openAnswer } from "../_shared/answers.ts";
+import { type App, createFunction, type EdgeOptions, type FunctionEnv } from "../_shared/create_function.ts";
+import { respondWithLines } from "../_shared/ndjson.ts";
+import { toRunning, toShown, toTag } from "./descriptions.ts";
+import { toChatRequest, toGenerateRequest } from "./engine_request.ts";
+import { createLineHead, toEnding, toLines } from "./lines.ts";
+import { chat, generate, getVersion, listRunning, listTags, showModel } from "./routes.ts";
+import type { ChatLine, GenerateLine } from "./schemas.ts";
+
+/**
+ * The version of Ollama whose API is spoken here. Copilot Chat wants 0.6.4 at least, or it shows no models; this is the
+ * first whose lines have everything that is sent here.
+ */
+const OLLAMA_VERSION = "0.12.0";
+
+/** Ollama's API for one model that is always loaded. */
+export function createApp({ engine, edge }: { engine: ChatEngine; edge?: EdgeOptions }): App {
+  const app = createFunction("ollama", edge, { takesForms: true });
+
+  // What Ollama's own tools ask for to see whether anybody is there.
+  app.get("/", (c) => c.text("Rookery is running"));
+  app.openapi(getVersion, (c) => c.json({ version: OLLAMA_VERSION }, 200));
+  app.openapi(listTags, async (c) => c.json({ models: [toTag(await engine.describe())] }, 200));
+  app.openapi(listRunning, async (c) => {
+    const { state, rssBytes } = await engine.status();
+    const models = state === "ready" ? [toRunning(await engine.describe(), rssBytes)] : [];
+    return c.json({ models }, 200);
+  });
+  app.openapi(showModel, async (c) => {
+    const { model, name } = c.req.valid("json");
+    const id = model || name;
+    if (!id) throw new DomainError("invalid_request", "Say which model to show, as model", { param: "model" });
+    return c.json(toShown(await findModel(c, engine, id)), 200);
+  });
+
+  app.openapi(chat, async (c) => {
+    const body = c.req.valid("json");
+    const wrap = (text: string): Pick<ChatLine, "message"> => ({ message: { role: "assistant", content: text } });
+    return await respond(c, engine, { body, request: toChatRequest(body), wrap });
+  });
+  app.openapi(generate, async (c) => {
+    const body = c.req.valid("json");
+    const wrap = (text: string): Pick<GenerateLine, "response"> => ({ response: text });
+    return await respond(c, engine, { body, request: toGenerateRequest(body), wrap });
+  });
+  return app;
+}
+
+/** What `/api/chat` and `/api/generate` differ in. */
+interface Asked {
+  body: { model: string; stream?: boolean | null | undefined };
+  /** Null asks to load the model. */
+  request: Omit<ChatRequest, "id" | "owner"> | null;
+  wrap(text: string): object;
+}
+
+async function respond(c: Context<FunctionEnv>, engine: ChatEngine, asked: Asked): Promise<Response> {
+  const { body, request, wrap } = asked;
+  await findModel(c, engine, body.model);
+  if (request === null) {
+    return c.json({ ...createLineHead(body.model), ...wrap(""), done: true, done_reason: "load" });
+  }
+  const answer = await openAnswer(c, engine, request);
+  // Ollama's clients compare names, so that each hears the one that it said: with `:latest` or without.
+  if (body.stream ?? true) return respondWithLines(c, toLines(body.model, answer, wrap), answer.abort);
+  const { text, done } = await collectAnswer(answer);
+  return c.json({ ...createLineHead(body.model), ...wrap(text), ...toEnding(done) });
+}
