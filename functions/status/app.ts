@@ -1,0 +1,85 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { ModelDescription } from "../../lib/contracts/model.ts";
+import type { ChatEngine, EngineStatus } from "../../lib/inference/engine.ts";
+import { VERSION } from "../../lib/version.ts";
+import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
+import { jsonContent, openaiErrors, pickErrors } from "../_shared/documentation.ts";
+
+/** A chat template is longer than all the rest, and `/api/show` has it. */
+const ServedModel = ModelDescription.omit({ chatTemplate: true });
+
+const Status = z.object({
+  version: z.string().openapi({ example: "0.1.0" }),
+  uptimeMs: z.int(),
+  rssBytes: z.int().openapi({ description: "Memory of the process that answers" }),
+  engine: z.object({
+    state: z.enum(["loading", "ready", "gone"]),
+    active: z.int().openapi({ description: "Answers being computed" }),
+    queued: z.int().openapi({ description: "Requests that wait" }),
+    queuedMax: z.int(),
+    rssBytes: z.int().openapi({ description: "Memory of the process that holds the model" }),
+  }),
+  model: ServedModel.nullable().openapi({ description: "Null until it is loaded" }),
+}).openapi("Status");
+
+const Health = z.object({ status: z.enum(["ok", "loading", "gone"]) }).openapi("Health");
+
+const getStatus = createRoute({
+  method: "get",
+  path: "/status",
+  summary: "Say how Rookery is doing",
+  tags: ["Rookery"],
+  responses: {
+    200: jsonContent(Status, "Version, memory, queue and model"),
+    ...pickErrors(openaiErrors, 401, 403, 500),
+  },
+});
+
+const getHealth = createRoute({
+  method: "get",
+  path: "/health",
+  summary: "Say whether answers can be had; needs no key",
+  tags: ["Rookery"],
+  security: [],
+  responses: {
+    200: jsonContent(Health, "Answers can be had, now or when the model is loaded"),
+    503: jsonContent(Health, "The process that holds the model is gone; it is being started again"),
+    ...pickErrors(openaiErrors, 403),
+  },
+});
+
+/** What the status stands on. */
+export interface StatusOptions {
+  engine: ChatEngine;
+  edge?: EdgeOptions;
+  /** When the runtime began, in milliseconds since 1970. Default: now. */
+  startedAtMs?: number;
+}
+
+/** `GET /status` for people and `GET /health` for machines. Neither waits for the model. */
+export function createApp({ engine, edge, startedAtMs = Date.now() }: StatusOptions): App {
+  const app = createFunction("status", edge, { openPaths: ["/health"] });
+  app.openapi(getStatus, async (c) => {
+    const status = await readStatus(engine);
+    const model = status.state === "ready" ? await engine.describe().catch(() => null) : null;
+    return c.json({
+      version: VERSION,
+      uptimeMs: Math.max(0, Date.now() - startedAtMs),
+      rssBytes: Deno.memoryUsage().rss,
+      engine: status,
+      model: model === null ? null : ServedModel.parse(model),
+    }, 200);
+  });
+  app.openapi(getHealth, async (c) => {
+    const { state } = await readStatus(engine);
+    if (state === "gone") return c.json({ status: "gone" as const }, 503);
+    return c.json({ status: state === "ready" ? "ok" as const : "loading" as const }, 200);
+  });
+  return app;
+}
+
+/** An engine that cannot even say how it is doing is gone. */
+async function readStatus(engine: ChatEngine): Promise<EngineStatus> {
+  const gone: EngineStatus = { state: "gone", active: 0, queued: 0, queuedMax: 0, rssBytes: 0 };
+  return await engine.status().catch(() => gone);
+}
