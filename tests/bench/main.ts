@@ -1,0 +1,110 @@
+/**
+ * Measures a started Rookery over HTTP, and llama-server beside it when `LLAMA_SERVER` names its binary; prints Markdown
+ * for the README. Both are started with their defaults, stay loaded, and work in turns, one at a time: A B, B A, A B, …
+ *
+ * Options: --rounds <n> (5), --model smollm2-135m | random-3b (both).
+ */
+import { parseArgs } from "node:util";
+import { measureServer } from "./measure.ts";
+import { provideRandomModel } from "./random_model.ts";
+import {
+  llamaServerFlags,
+  readServedContext,
+  type ServedContext,
+  type ServedModel,
+  startLlamaServer,
+  startRookery,
+} from "./servers.ts";
+import { renderTable, type Round } from "./table.ts";
+
+const STARTER = "smollm2-135m";
+const RANDOM = "random-3b";
+
+const root = Deno.cwd();
+const folder = `${Deno.env.get("ROOKERY_DATA") || `${root}/data`}/bench`;
+const config = JSON.parse(await Deno.readTextFile(`${root}/deno.json`));
+
+function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+}
+
+async function run(path: string, args: string[], env: Record<string, string> = {}): Promise<string | null> {
+  const { success, stdout, stderr } = await new Deno.Command(path, { args, cwd: root, env, stdin: "null" }).output();
+  return success ? `${new TextDecoder().decode(stdout)}${new TextDecoder().decode(stderr)}`.trim() : null;
+}
+
+async function provideStarter(): Promise<string> {
+  const models = Deno.env.get("ROOKERY_TEST_MODELS") || `${folder}/models`;
+  const path = `${models}/${STARTER}.gguf`;
+  if (await Deno.stat(path).then(() => true, () => false)) return path;
+  const args = ["run", "--no-prompt", "-A", "cli/models/main.ts", "pull", STARTER];
+  if (await run(Deno.execPath(), args, { ROOKERY_DATA: folder }) === null) throw new Error(`Cannot pull ${STARTER}`);
+  return `${folder}/models/${STARTER}.gguf`;
+}
+
+/** Measures one model in `count` rounds, after one that warms both servers up and is thrown away. */
+async function measureModel(model: ServedModel, llamaServer: string | null, count: number): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const rookery = stack.use(await startRookery(model, config.tasks.start, folder));
+  const context = await readServedContext(rookery);
+  const other = llamaServer === null ? null : stack.use(await startLlamaServer(model, llamaServer, context));
+  const rounds: Round[] = [];
+  for (let round = 0; round <= count; round++) {
+    const measure = async (server: typeof rookery) => await measureServer(server, model.id, round);
+    const early = round % 2 === 0 && other !== null ? await measure(other) : null;
+    const own = await measure(rookery);
+    const late = round % 2 === 1 && other !== null ? await measure(other) : null;
+    if (round > 0) rounds.push({ rookery: own, other: early ?? late });
+  }
+  print(`\n### ${model.id}\n`);
+  print(describeServing(context, llamaServer !== null));
+  print(`\n${renderTable(rounds)}`);
+}
+
+function describeServing(context: ServedContext, isPaired: boolean): string {
+  const { contextTokens, sequences } = context;
+  const served = `${sequences} conversations of ${contextTokens.toLocaleString("en-US")} tokens`;
+  return isPaired ? `${served}; llama-server has \`${llamaServerFlags(context).join(" ")}\`.` : `${served}.`;
+}
+
+async function describeMachine(llamaServer: string | null): Promise<string> {
+  const processor = /^model name\s*:\s*(.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1] ?? Deno.build.arch;
+  const memory = `${Math.round(Deno.systemMemoryInfo().total / 1e9)} GB`;
+  const commit = await run("git", ["-c", "safe.directory=*", "rev-parse", "--short", "HEAD"]) ?? "unknown";
+  const versions = [
+    `Rookery at ${commit.slice(0, 12)}`,
+    `Deno ${Deno.version.deno}`,
+    config.imports["node-llama-cpp"].replace("npm:", ""),
+  ];
+  if (llamaServer !== null) {
+    versions.push(
+      `llama-server ${/version: (.*)/.exec(await run(llamaServer, ["--version"]) ?? "")?.[1] ?? "unknown"}`,
+    );
+  }
+  const date = new Date().toISOString().slice(0, 10);
+  const machine = `${processor}, ${navigator.hardwareConcurrency} cores, ${memory}`;
+  return `${date}; ${machine}; ${versions.join(", ")}.`;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    args: Deno.args,
+    options: { rounds: { type: "string", default: "5" }, model: { type: "string", multiple: true } },
+  });
+  const rounds = Number(values.rounds);
+  const wanted = values.model ?? [STARTER, RANDOM];
+  const known = wanted.every((id) => id === STARTER || id === RANDOM);
+  if (!Number.isInteger(rounds) || rounds < 1 || !known) {
+    throw new Error(`Usage: deno task bench [--rounds <n>] [--model ${STARTER}] [--model ${RANDOM}]`);
+  }
+  const llamaServer = Deno.env.get("LLAMA_SERVER") || null;
+  const starter = await provideStarter();
+  print(await describeMachine(llamaServer));
+  print(`Medians of ${rounds} rounds of \`deno task bench\`; one server works at a time.`);
+  for (const id of wanted) {
+    const path = id === STARTER ? starter : await provideRandomModel(starter, folder);
+    await measureModel({ id, path }, llamaServer, rounds);
+  }
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { measureServer, WordSource } from "./measure.ts";
+
+/** A server that answers every chat with `count` tokens and keeps what it was asked. */
+function serveTokens(count: number) {
+  const prompts: string[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    const { messages, max_tokens } = await request.json();
+    const prompt = messages.map(({ content }: { content: string }) => content).join(" ");
+    prompts.push(prompt);
+    const tokens = Math.min(count, max_tokens);
+    const chunks = [
+      ...Array.from({ length: tokens }, () => ({ choices: [{ delta: { content: "a" } }] })),
+      { choices: [{ delta: {}, finish_reason: "stop" }] },
+      { choices: [], usage: { prompt_tokens: prompt.split(" ").length * 2, completion_tokens: tokens } },
+    ];
+    const text = chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`).join("") + "data: [DONE]\n\n";
+    return new Response(text, { headers: { "content-type": "text/event-stream" } });
+  });
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  const measured = {
+    name: "fake",
+    url,
+    measureMemory: () => Promise.resolve(7),
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+  return { measured, prompts };
+}
+
+Deno.test("measureServer() sizes its prompts in the model's tokens and never repeats a beginning", async () => {
+  const { measured, prompts } = serveTokens(500);
+  await using server = measured;
+  const measurement = await measureServer(server, "m", 1);
+  assert.equal(measurement.memoryBytes, 7);
+  for (const value of Object.values(measurement)) assert.ok(value > 0 && Number.isFinite(value));
+  const tokens = prompts.map((prompt) => prompt.split(" ").length * 2);
+  assert.equal(tokens.filter((count) => count >= 1500 && count < 1520).length, 1);
+  assert.equal(tokens.filter((count) => count >= 2000 && count < 2060).length, 2);
+  const long = prompts.filter((prompt) => prompt.length > 1000);
+  const [read, cold, second] = long.slice(-3);
+  assert.notEqual(read?.split(" ")[0], cold?.split(" ")[0]);
+  assert.ok(second?.startsWith(cold ?? "?"));
+});
+
+Deno.test("measureServer() refuses to measure answers that end early", async () => {
+  const { measured } = serveTokens(10);
+  await using server = measured;
+  await assert.rejects(measureServer(server, "m", 1), /fake ended 5 answers before 64 tokens/);
+});
+
+Deno.test("WordSource makes other words of another seed and the same of the same", () => {
+  assert.equal(new WordSource("a").take(5), new WordSource("a").take(5));
+  assert.notEqual(new WordSource("a").take(5), new WordSource("b").take(5));
+  assert.ok(new Set(new WordSource("a").take(1000).split(" ")).size > 500);
+});

@@ -1,0 +1,135 @@
+/** How often and how long a server is asked whether it is there, until a model of several gigabytes is loaded. */
+const POLL_MS = 250;
+const START_LIMIT_MS = 300_000;
+
+/** How long a server may take to end by itself. */
+const END_LIMIT_MS = 20_000;
+
+/** A server under measurement. */
+export interface Server extends AsyncDisposable {
+  name: string;
+  url: string;
+  /** Resident memory of the process and of all that it started, in bytes. */
+  measureMemory(): Promise<number>;
+}
+
+/** What both servers are made to serve. */
+export interface ServedModel {
+  id: string;
+  path: string;
+}
+
+/** What Rookery says it serves; llama-server is given the same. */
+export interface ServedContext {
+  contextTokens: number;
+  sequences: number;
+}
+
+/** Starts Rookery as users do, with its defaults, on data of its own. `command` is the task `start` of deno.json. */
+export async function startRookery(model: ServedModel, command: string, folder: string): Promise<Server> {
+  const data = `${folder}/rookery-${model.id}`;
+  await Deno.mkdir(`${data}/models`, { recursive: true });
+  const place = `${data}/models/${model.id}.gguf`;
+  await Deno.link(model.path, place).catch(async (error) => {
+    if (!(error instanceof Deno.errors.AlreadyExists)) await Deno.copyFile(model.path, place);
+  });
+  const port = findFreePort();
+  const [, ...args] = command.split(" ");
+  const env = { PORT: `${port}`, ROOKERY_DATA: data, ROOKERY_MODEL: model.id };
+  return await start({ name: "Rookery", path: Deno.execPath(), args, env, port, model });
+}
+
+/** The flags that llama-server gets: the model, where to listen, and Rookery's context and conversations. */
+export function llamaServerFlags({ contextTokens, sequences }: ServedContext): string[] {
+  return ["--ctx-size", `${contextTokens * sequences}`, "--parallel", `${sequences}`];
+}
+
+/** Starts llama-server with its defaults, apart from {@linkcode llamaServerFlags}. */
+export async function startLlamaServer(model: ServedModel, path: string, context: ServedContext): Promise<Server> {
+  const port = findFreePort();
+  const args = ["--model", model.path, "--host", "127.0.0.1", "--port", `${port}`, ...llamaServerFlags(context)];
+  return await start({ name: "llama-server", path, args, env: {}, port, model });
+}
+
+/** Asks Rookery, through Ollama's API, for the context that it serves, and through `/status` for its conversations. */
+export async function readServedContext({ url }: Server): Promise<ServedContext> {
+  const status = await (await fetch(`${url}/status`)).json();
+  const { contextTokensMax, sequences } = status.model ?? {};
+  if (!Number.isInteger(contextTokensMax) || !Number.isInteger(sequences)) {
+    throw new Error(`Cannot read the context from /status: ${JSON.stringify(status)}`);
+  }
+  return { contextTokens: contextTokensMax, sequences };
+}
+
+interface StartOptions {
+  name: string;
+  path: string;
+  args: string[];
+  env: Record<string, string>;
+  port: number;
+  model: ServedModel;
+}
+
+async function start({ name, path, args, env, port, model }: StartOptions): Promise<Server> {
+  const child = new Deno.Command(path, { args, env, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+  let ended = false;
+  const status = child.status.then((status) => {
+    ended = true;
+    return status;
+  });
+  const server: Server = {
+    name,
+    url: `http://127.0.0.1:${port}`,
+    measureMemory: () => measureTree(child.pid),
+    async [Symbol.asyncDispose]() {
+      if (!ended) child.kill("SIGTERM");
+      const timer = setTimeout(() => child.kill("SIGKILL"), END_LIMIT_MS);
+      await status;
+      clearTimeout(timer);
+    },
+  };
+  const deadline = performance.now() + START_LIMIT_MS;
+  while (!(await answers(server.url, model.id))) {
+    if (ended) throw new Error(`${name} ended while it started: ${path} ${args.join(" ")}`);
+    if (performance.now() > deadline) throw new Error(`${name} does not answer after ${START_LIMIT_MS / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return server;
+}
+
+/** Whether a server answers a chat: its model is loaded, and calibrated where it does that. */
+async function answers(url: string, model: string): Promise<boolean> {
+  try {
+    const body = JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }], max_tokens: 1 });
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
+
+function findFreePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** Adds up VmRSS of a process and of its descendants, from /proc (Linux). */
+async function measureTree(root: number): Promise<number> {
+  const parents = new Map<number, number>();
+  const memory = new Map<number, number>();
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const status = await Deno.readTextFile(`/proc/${name}/status`).catch(() => "");
+    parents.set(Number(name), Number(/^PPid:\s*(\d+)/m.exec(status)?.[1] ?? 0));
+    memory.set(Number(name), 1024 * Number(/^VmRSS:\s*(\d+)/m.exec(status)?.[1] ?? 0));
+  }
+  let sum = 0;
+  for (const [pid, bytes] of memory) {
+    let ancestor: number | undefined = pid;
+    while (ancestor !== undefined && ancestor > 1 && ancestor !== root) ancestor = parents.get(ancestor);
+    if (ancestor === root) sum += bytes;
+  }
+  return sum;
+}
