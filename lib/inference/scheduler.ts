@@ -93,6 +93,13 @@ class Run {
   }
 }
 
+/** One entry of a batch and the run that it belongs to. */
+interface Piece {
+  run: Run;
+  sequence: Sequence;
+  entry: BatchEntry;
+}
+
 /**
  * Continuous batching: every step decodes one batch that holds the next token of each running answer and, in the room
  * that is left, a chunk of the prompts being read. Tokens are drawn one after another, since llama.cpp's output buffer
@@ -219,32 +226,36 @@ export class Scheduler implements AsyncDisposable {
   }
 
   async #step(decoder: BatchDecoder): Promise<void> {
-    const runs: Run[] = [];
-    const entries: BatchEntry[] = [];
-    for (const run of this.#running) if (run.phase === "decode") this.#addDecode(run, runs, entries);
-    this.#addPrefill(runs, entries);
+    const pieces = [...this.#planDecode(), ...this.#planPrefill()];
+    // llama.cpp computes neighbouring sequences together only when they stand in ascending order.
+    pieces.sort((a, b) => a.entry.sequence - b.entry.sequence);
     try {
-      const drawn = await decoder.decode(entries);
+      const drawn = await decoder.decode(pieces.map(({ entry }) => entry));
       let next = 0;
-      for (const [i, entry] of entries.entries()) {
-        const run = runs[i]!;
-        for (const token of entry.tokens) run.sequence?.tokens.push(token);
+      for (const { run, sequence, entry } of pieces) {
+        for (const token of entry.tokens) sequence.tokens.push(token);
         if (entry.sampler !== null) this.#takeToken(run, drawn[next++]!, decoder);
       }
     } catch (cause) {
-      this.#failBatch(runs, decoder, cause);
+      this.#failBatch(pieces.map(({ run }) => run), decoder, cause);
     }
   }
 
-  #addDecode(run: Run, runs: Run[], entries: BatchEntry[]): void {
-    const { sequence, sampler } = run;
-    if (sequence === null) return;
-    runs.push(run);
-    entries.push({ sequence: sequence.index, position: sequence.tokens.length, tokens: [run.nextToken], sampler });
+  /** The next token of every running answer. */
+  #planDecode(): Piece[] {
+    const pieces: Piece[] = [];
+    for (const run of this.#running) {
+      const { sequence, sampler } = run;
+      if (run.phase !== "decode" || sequence === null) continue;
+      const entry = { sequence: sequence.index, position: sequence.tokens.length, tokens: [run.nextToken], sampler };
+      pieces.push({ run, sequence, entry });
+    }
+    return pieces;
   }
 
   /** Fills the chunk with prompts in turn; who got a share goes to the end, so a long prompt delays no short one much. */
-  #addPrefill(runs: Run[], entries: BatchEntry[]): void {
+  #planPrefill(): Piece[] {
+    const pieces: Piece[] = [];
     let room = PREFILL_CHUNK_TOKENS;
     for (const run of this.#running.filter((run) => run.phase === "prefill")) {
       const { sequence, job } = run;
@@ -252,12 +263,13 @@ export class Scheduler implements AsyncDisposable {
       const position = sequence.tokens.length;
       const tokens = job.promptTokens.slice(position, position + room);
       const isLast = position + tokens.length === job.promptTokens.length;
-      runs.push(run);
-      entries.push({ sequence: sequence.index, position, tokens, sampler: isLast ? run.sampler : null });
+      const entry = { sequence: sequence.index, position, tokens, sampler: isLast ? run.sampler : null };
+      pieces.push({ run, sequence, entry });
       room -= tokens.length;
       this.#running.splice(this.#running.indexOf(run), 1);
       this.#running.push(run);
     }
+    return pieces;
   }
 
   #takeToken(run: Run, token: number, decoder: BatchDecoder): void {

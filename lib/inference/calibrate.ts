@@ -1,0 +1,49 @@
+import type { ThreadPlan } from "../contracts/worker.ts";
+
+/** Tokens of the batches that are measured: one stream, a few streams, a prompt. */
+export const CALIBRATED_BATCH_TOKENS: Readonly<Record<keyof ThreadPlan, number>> = {
+  decodeOne: 1,
+  decodeMany: 4,
+  prefill: 64,
+};
+
+/** A thread count must win by this much over a smaller one: the other processes of the machine want cores too. */
+const GAIN_MIN = 1.05;
+
+/** Thread counts worth trying on a machine, smallest first: powers of two, all cores, and one core less than all. */
+export function threadCandidates(cores: number): number[] {
+  const candidates = new Set<number>([Math.max(1, cores - 1), cores]);
+  for (let threads = 1; threads < cores; threads *= 2) candidates.add(threads);
+  return [...candidates].sort((a, b) => a - b);
+}
+
+/**
+ * Finds the best thread count for each kind of batch by measuring the model that is loaded. No rule of thumb serves:
+ * a tiny model decodes three times slower with two spinning threads than with one, a real one half as fast again.
+ *
+ * @param measure Milliseconds that a batch of `tokens` tokens takes with `threads` threads.
+ */
+export async function calibrate(
+  cores: number,
+  measure: (tokens: number, threads: number) => Promise<number>,
+): Promise<ThreadPlan> {
+  const best = async (tokens: number) => {
+    let [bestThreads, bestMs] = [1, Infinity];
+    for (const threads of threadCandidates(cores)) {
+      const ms = await measure(tokens, threads);
+      if (ms * GAIN_MIN < bestMs) [bestThreads, bestMs] = [threads, ms];
+    }
+    return bestThreads;
+  };
+  return {
+    decodeOne: await best(CALIBRATED_BATCH_TOKENS.decodeOne),
+    decodeMany: await best(CALIBRATED_BATCH_TOKENS.decodeMany),
+    prefill: await best(CALIBRATED_BATCH_TOKENS.prefill),
+  };
+}
+
+/** Threads for a batch of so many tokens. */
+export function threadsFor(plan: ThreadPlan, batchTokens: number): number {
+  if (batchTokens >= 16) return plan.prefill;
+  return batchTokens > 1 ? plan.decodeMany : plan.decodeOne;
+}

@@ -1,0 +1,233 @@
+import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
+import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
+import type { ModelDescription } from "../contracts/model.ts";
+import type { ThreadPlan, WorkerSettings } from "../contracts/worker.ts";
+import { DomainError } from "../errors.ts";
+import { calibrate } from "./calibrate.ts";
+import { planContext } from "./context_plan.ts";
+import type { ChatEngine, EngineStatus } from "./engine.ts";
+import { EventChannel } from "./event_channel.ts";
+import { LlamaDecoder } from "./llama_decoder.ts";
+import { LlamaVocabulary } from "./llama_vocabulary.ts";
+import { PREFILL_CHUNK_TOKENS, Scheduler, type SchedulerOptions } from "./scheduler.ts";
+import { StopMatcher } from "./stop_matcher.ts";
+import { TextAssembler } from "./text_assembler.ts";
+
+/** What a llama engine is made from. */
+export type LlamaEngineSettings = Omit<WorkerSettings, "token"> & Partial<SchedulerOptions>;
+
+/** What a llama engine tells whoever made it. */
+export interface LlamaEngineEvents {
+  /** llama.cpp is loaded; nothing needs to be started as a process any more. */
+  onBackend?: () => void;
+  onCalibrated?: (threads: ThreadPlan) => void;
+  onReady?: (model: ModelDescription) => void;
+  /** The model cannot be loaded; every call from now on throws this error. */
+  onFatal?: (error: DomainError) => void;
+  /** A line of llama.cpp's that is a warning or worse. */
+  onLog?: (line: string) => void;
+}
+
+/** Of the memory that is free, so much may be used; the rest is for the runtime, the page cache and the user. */
+const MEMORY_SHARE = 0.85;
+
+/** What stands once the vocabulary is loaded: enough to count tokens and to settle a request's status. */
+interface Counted {
+  llama: Llama;
+  vocabulary: LlamaVocabulary;
+  description: ModelDescription;
+}
+
+/**
+ * Serves one GGUF model with llama.cpp. It returns at once: first the vocabulary is loaded, so that requests can be
+ * counted and queued, then the weights.
+ */
+export function createLlamaEngine(settings: LlamaEngineSettings, events: LlamaEngineEvents = {}): ChatEngine {
+  return new LlamaEngine(settings, events);
+}
+
+class LlamaEngine implements ChatEngine {
+  readonly #scheduler: Scheduler;
+  readonly #counted: Promise<Counted>;
+  readonly #ready: Promise<ModelDescription>;
+  readonly #disposables: AsyncDisposable[] = [];
+  readonly #closing = new AbortController();
+  #state: EngineStatus["state"] = "loading";
+
+  constructor(private readonly settings: LlamaEngineSettings, private readonly events: LlamaEngineEvents) {
+    this.#scheduler = new Scheduler(settings);
+    this.#counted = this.#loadVocabulary();
+    this.#ready = this.#counted.then((counted) => this.#loadWeights(counted));
+    this.#ready.then((model) => this.events.onReady?.(model), (error) => {
+      this.#state = "gone";
+      if (!this.#closing.signal.aborted) this.events.onFatal?.(this.#toFatal(error));
+    });
+    this.#counted.catch(() => {});
+  }
+
+  async describe(): Promise<ModelDescription> {
+    return await this.#ready.catch((error) => {
+      throw this.#toFatal(error);
+    });
+  }
+
+  async tokenize(text: string): Promise<number[]> {
+    return await (await this.#awaitCounted()).vocabulary.tokenize(text);
+  }
+
+  status(): Promise<EngineStatus> {
+    const { active, queued, queuedMax } = this.#scheduler;
+    return Promise.resolve({ state: this.#state, active, queued, queuedMax, rssBytes: Deno.memoryUsage().rss });
+  }
+
+  async *chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatEvent, void> {
+    const { vocabulary, description } = await this.#awaitCounted();
+    const promptTokens = await vocabulary.encodePrompt(request, description.contextTokensMax);
+    const cancelled = new DomainError("request_cancelled", "The client left before the answer was complete");
+    if (signal.aborted) throw cancelled;
+    const channel = new EventChannel<ChatEvent>();
+    channel.push({ type: "admitted", promptTokens: promptTokens.length });
+    const cancel = this.#submit(request, { promptTokens, vocabulary, description, channel });
+    const onAbort = () => cancel(cancelled);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      yield* channel;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      cancel(cancelled);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#scheduler[Symbol.asyncDispose]();
+    await Promise.allSettled([this.#ready]);
+    this.#state = "gone";
+    for (const disposable of this.#disposables.reverse()) await disposable[Symbol.asyncDispose]();
+  }
+
+  #submit(
+    request: ChatRequest,
+    chat: {
+      promptTokens: number[];
+      vocabulary: LlamaVocabulary;
+      description: ModelDescription;
+      channel: EventChannel<ChatEvent>;
+    },
+  ): (error: DomainError) => void {
+    const { promptTokens, vocabulary, description, channel } = chat;
+    const assembler = new TextAssembler((tokens, before) => vocabulary.detokenize(tokens, before));
+    const stops = new StopMatcher(request.stop);
+    const room = description.contextTokensMax - promptTokens.length;
+    const show = (text: string) => {
+      if (text !== "") channel.push({ type: "text", text });
+    };
+    return this.#scheduler.submit({
+      owner: request.owner,
+      promptTokens,
+      sampling: request.sampling,
+      completionTokensMax: Math.min(request.completionTokensMax ?? room, room),
+      onStart: (start) => channel.push({ type: "started", ...start }),
+      onToken: (token) => {
+        const { text, stopped } = stops.push(assembler.push(token));
+        show(text);
+        return stopped;
+      },
+      onDone: ({ finishReason, usage, timings }) => {
+        const { text, stopped } = stops.push(assembler.flush());
+        show(stopped ? text : text + stops.flush());
+        channel.push({ type: "done", finishReason: stopped ? "stop" : finishReason, usage, timings });
+        channel.end();
+      },
+      onError: (error) => channel.fail(error),
+    });
+  }
+
+  async #awaitCounted(): Promise<Counted> {
+    if (this.#state === "gone") await this.describe();
+    return await this.#counted.catch((error) => {
+      throw this.#toFatal(error);
+    });
+  }
+
+  async #loadVocabulary(): Promise<Counted> {
+    const { model, gpu } = this.settings;
+    const llama = await getLlama({
+      gpu: gpu ? "auto" : false,
+      build: "never",
+      progressLogs: false,
+      logLevel: LlamaLogLevel.warn,
+      logger: (level, line) => {
+        if (level !== LlamaLogLevel.disabled) this.events.onLog?.(line.trimEnd());
+      },
+    });
+    this.#disposables.push({ [Symbol.asyncDispose]: () => llama.dispose() });
+    this.events.onBackend?.();
+    const words = await llama.loadModel({ modelPath: model.path, vocabOnly: true });
+    this.#disposables.push(words);
+    const vocabulary = new LlamaVocabulary(words, model.chatTemplate);
+    const plan = await planContext({
+      modelId: model.id,
+      contextTokensTrained: model.contextTokensTrained,
+      contextTokens: this.settings.contextTokens,
+      sequences: this.settings.sequences,
+      memoryBytes: Deno.systemMemoryInfo().available * MEMORY_SHARE,
+      weightsBytes: model.sizeBytes,
+      estimateBytes: async ({ contextTokens, sequences }) => {
+        const estimate = await words.fileInsights.estimateContextResourceRequirementsV2({
+          contextSize: contextTokens,
+          sequences,
+          batchSize: PREFILL_CHUNK_TOKENS + sequences,
+          modelGpuLayers: 0,
+        });
+        return estimate.cpuRam + estimate.gpuVram;
+      },
+    });
+    const { path: _path, ...rest } = model;
+    const description = { ...rest, contextTokensMax: plan.contextTokens, sequences: plan.sequences };
+    return { llama, vocabulary, description };
+  }
+
+  async #loadWeights({ llama, description }: Counted): Promise<ModelDescription> {
+    const { contextTokensMax, sequences } = description;
+    const weights = await llama.loadModel({ modelPath: this.settings.model.path, loadSignal: this.#closing.signal });
+    this.#disposables.push(weights);
+    const batchTokensMax = PREFILL_CHUNK_TOKENS + sequences;
+    const context = await this.#createContext(weights, { contextTokensMax, sequences, batchTokensMax });
+    this.#disposables.push(context);
+    const threads = this.settings.threads ?? { decodeOne: 1, decodeMany: 1, prefill: 1 };
+    const decoder = new LlamaDecoder(llama, weights, context, { sequences, batchTokensMax, threads });
+    if (this.settings.threads === null) {
+      const measured = await calibrate(llama.cpuMathCores, (tokens, threads) => decoder.measure(tokens, threads));
+      decoder.setThreadPlan(measured);
+      this.events.onCalibrated?.(measured);
+    }
+    this.#closing.signal.throwIfAborted();
+    this.#state = "ready";
+    this.#scheduler.start(decoder);
+    return description;
+  }
+
+  async #createContext(
+    weights: LlamaModel,
+    size: { contextTokensMax: number; sequences: number; batchTokensMax: number },
+  ): Promise<LlamaContext> {
+    return await weights.createContext({
+      contextSize: size.contextTokensMax,
+      sequences: size.sequences,
+      batchSize: size.batchTokensMax,
+      flashAttention: "auto",
+      // The sizes were planned from the memory that is free; a second opinion would change them in silence.
+      failedCreationRemedy: false,
+      ignoreMemorySafetyChecks: true,
+    });
+  }
+
+  #toFatal(error: unknown): DomainError {
+    if (error instanceof DomainError) return error;
+    const reason = error instanceof Error ? error.message : String(error);
+    return new DomainError("engine_unavailable", `Cannot load model "${this.settings.model.id}": ${reason}`, {
+      cause: error,
+    });
+  }
+}

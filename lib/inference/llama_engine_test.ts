@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { testChatEngine } from "../../tests/contract/chat_engine.ts";
+import { skipUnless, testModel } from "../../tests/prerequisites.ts";
+import { type ChatEvent, type ChatRequest, Sampling } from "../contracts/chat.ts";
+import type { ThreadPlan } from "../contracts/worker.ts";
+import type { ModelFile } from "../contracts/model.ts";
+import { createLlamaEngine, type LlamaEngineSettings } from "./llama_engine.ts";
+
+const ONE_THREAD: ThreadPlan = { decodeOne: 1, decodeMany: 1, prefill: 1 };
+
+function modelFile(path: string, part: Partial<ModelFile> = {}): ModelFile {
+  return {
+    id: "test-model",
+    name: "Test model",
+    path,
+    sizeBytes: Deno.statSync(path).size,
+    sha256: null,
+    modifiedAtMs: 0,
+    architecture: "llama",
+    parameters: null,
+    quantization: "Q4_1",
+    contextTokensTrained: 8_192,
+    chatTemplate: null,
+    licence: null,
+    ...part,
+  };
+}
+
+function settingsOf(path: string, part: Partial<LlamaEngineSettings> = {}): LlamaEngineSettings {
+  return {
+    model: modelFile(path),
+    contextTokens: 1_024,
+    sequences: 1,
+    queuedMax: 64,
+    gpu: false,
+    threads: ONE_THREAD,
+    ...part,
+  };
+}
+
+const request = (prompt: string): ChatRequest => ({
+  id: "1",
+  owner: "local",
+  messages: null,
+  prompt,
+  sampling: Sampling.parse({ temperature: 0 }),
+  stop: [],
+  completionTokensMax: 4,
+});
+
+skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
+  testChatEngine("LlamaEngine", async ({ sequences }) => {
+    const engine = createLlamaEngine(settingsOf(path, { sequences }));
+    await engine.describe();
+    return engine;
+  });
+
+  Deno.test("LlamaEngine counts and admits a request while the weights are still being loaded", async () => {
+    const order: string[] = [];
+    await using engine = createLlamaEngine(settingsOf(path, { threads: null }), { onReady: () => order.push("ready") });
+    for await (const event of engine.chat(request("Hello"), new AbortController().signal)) order.push(event.type);
+    assert.deepEqual(order.slice(0, 3), ["admitted", "ready", "started"]);
+    assert.equal(order.at(-1), "done");
+  });
+
+  Deno.test("LlamaEngine measures its threads when nobody remembers them, and says what it found", async () => {
+    const found = Promise.withResolvers<ThreadPlan>();
+    await using _engine = createLlamaEngine(settingsOf(path, { threads: null }), { onCalibrated: found.resolve });
+    const plan = await found.promise;
+    for (const threads of Object.values(plan)) assert.ok(threads >= 1 && threads <= navigator.hardwareConcurrency);
+  });
+
+  Deno.test("LlamaEngine refuses a model that does not fit, with both numbers, for every call", async () => {
+    const { model } = settingsOf(path);
+    const fatal = Promise.withResolvers<string>();
+    await using engine = createLlamaEngine(
+      settingsOf(path, { model: { ...model, sizeBytes: 1e15 } }),
+      { onFatal: (error) => fatal.resolve(error.code) },
+    );
+    const refusal = { code: "not_enough_memory", message: /needs 1000000\.\d GB and \d+\.\d GB can be used/ };
+    await assert.rejects(engine.describe(), refusal);
+    await assert.rejects(Array.fromAsync(engine.chat(request("Hello"), new AbortController().signal)), refusal);
+    assert.equal(await fatal.promise, "not_enough_memory");
+    assert.equal((await engine.status()).state, "gone");
+  });
+});
+
+skipUnless(testModel("gemma-3-270m"), "LlamaEngine on Gemma", (path) => {
+  Deno.test("LlamaEngine gives a model with a sliding window the same answer from its cache", async () => {
+    const settings = settingsOf(path, {
+      model: modelFile(path, { contextTokensTrained: 32_768 }),
+      contextTokens: 2_048,
+      threads: { decodeOne: 1, decodeMany: 1, prefill: navigator.hardwareConcurrency },
+    });
+    await using engine = createLlamaEngine(settings);
+    const answer = async (prompt: string) => {
+      const events: ChatEvent[] = await Array.fromAsync(engine.chat(request(prompt), new AbortController().signal));
+      const text = events.map((event) => event.type === "text" ? event.text : "").join("");
+      const done = events.at(-1);
+      return { text, cached: done?.type === "done" ? done.usage.cachedTokens : -1 };
+    };
+    const story = Array(80).fill("The raven counts: one, two, three, four.").join(" ");
+    const first = await answer(story);
+    assert.equal(first.cached, 0);
+    const next = `${story}${first.text}`;
+    const cached = await answer(next);
+    assert.ok(cached.cached > 0, "the end of the conversation is continued");
+    const cut = await answer(story.slice(0, 400));
+    assert.equal(cut.cached, 0, "a prefix whose window is gone is read again");
+    assert.equal((await answer(next)).text, cached.text);
+  });
+});
+
+Deno.test("LlamaEngine says which file cannot be loaded", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".gguf" });
+  try {
+    await using engine = createLlamaEngine(settingsOf(path));
+    await assert.rejects(engine.describe(), {
+      code: "engine_unavailable",
+      message: /^Cannot load model "test-model": /,
+    });
+  } finally {
+    await Deno.remove(path);
+  }
+});

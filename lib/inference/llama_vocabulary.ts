@@ -1,0 +1,115 @@
+import type { LlamaModel, Token } from "node-llama-cpp";
+import type { ChatRequest } from "../contracts/chat.ts";
+import { DomainError } from "../errors.ts";
+import { ChatTemplate } from "./chat_template.ts";
+import { SpecialTexts } from "./special_text.ts";
+
+/** Longer pieces are tokenized part by part, so that the process stays awake between the parts. */
+const PART_LENGTH = 65_536;
+
+/** A model's tokenizer and chat template; a load of the vocabulary alone is enough for it. */
+export class LlamaVocabulary {
+  readonly #template: ChatTemplate;
+  readonly #specialTexts: SpecialTexts;
+  #tokenLengthMax: number | null = null;
+
+  /** @throws {DomainError} `invalid_model_file` when the model's chat template cannot be used. */
+  constructor(private readonly model: LlamaModel, template: string | null) {
+    const special = new Set<string>();
+    for (const token of model.iterateAllTokens()) {
+      if (model.getTokenAttributes(token).control) special.add(model.detokenize([token], true));
+    }
+    this.#specialTexts = new SpecialTexts(special);
+    this.#template = new ChatTemplate({
+      template,
+      bosText: model.tokens.bosString ?? "",
+      eosText: model.tokens.eosString ?? "",
+      specialTexts: this.#specialTexts,
+      hasSpecial: (text) => special.has(text),
+    });
+  }
+
+  /** Tokens of `text` as somebody wrote it: special tokens in it are plain text. */
+  async tokenize(text: string): Promise<number[]> {
+    return await this.#encode(SpecialTexts.pieces(this.#specialTexts.cut(text)));
+  }
+
+  /** Text of `tokens`, which follow on `before`; special tokens have none. */
+  detokenize(tokens: readonly number[], before: readonly number[]): string {
+    return this.model.detokenize(tokens as Token[], false, before as Token[]);
+  }
+
+  /**
+   * Tokens of a whole prompt, at least one.
+   *
+   * @throws {DomainError} `context_length_exceeded` with both numbers when no answer would fit behind it;
+   *   `invalid_request` when it is empty or the chat template refuses it.
+   */
+  async encodePrompt(request: ChatRequest, contextTokensMax: number): Promise<number[]> {
+    this.#refuseHuge(request, contextTokensMax);
+    // A raw prompt is taken as it is: whoever sends one writes special tokens on purpose.
+    const pieces = request.messages === null ? [request.prompt ?? ""] : this.#template.render(request.messages);
+    const tokens = await this.#encode(pieces);
+    const { bos, shouldPrependBosToken } = this.model.tokens;
+    if (shouldPrependBosToken && bos !== null && tokens[0] !== bos) tokens.unshift(bos);
+    if (tokens.length === 0) throw new DomainError("invalid_request", "The prompt is empty", { param: "prompt" });
+    if (tokens.length >= contextTokensMax) throw contextExceeded(`${tokens.length}`, contextTokensMax);
+    return tokens;
+  }
+
+  /** Refuses, before any work, what cannot fit however it is tokenized. */
+  #refuseHuge(request: ChatRequest, contextTokensMax: number): void {
+    const texts = request.messages?.map((message) => message.content) ?? [request.prompt ?? ""];
+    const length = texts.reduce((sum, text) => sum + text.length, 0);
+    // Nearly every request ends here: a token of more than 16 characters is rare.
+    if (length < contextTokensMax * 16) return;
+    const tokensMin = Math.ceil(length / this.#findTokenLengthMax());
+    if (tokensMin >= contextTokensMax) throw contextExceeded(`at least ${tokensMin}`, contextTokensMax);
+  }
+
+  /** Characters of the longest token: a text of n times as many has n tokens at least. */
+  #findTokenLengthMax(): number {
+    if (this.#tokenLengthMax === null) {
+      let longest = 1;
+      for (const token of this.model.iterateAllTokens()) {
+        longest = Math.max(longest, this.model.detokenize([token], true).length);
+      }
+      this.#tokenLengthMax = longest;
+    }
+    return this.#tokenLengthMax;
+  }
+
+  async #encode(pieces: readonly string[]): Promise<number[]> {
+    const tokens: number[] = [];
+    for (const piece of pieces) {
+      for (const part of parts(piece)) {
+        for (const token of this.model.tokenize(part, true)) tokens.push(token);
+        if (part.length >= PART_LENGTH) await new Promise((resolve) => setTimeout(resolve));
+      }
+    }
+    return tokens;
+  }
+}
+
+/** Cuts a long piece behind the last line that ends within each part, where tokens seldom reach across. */
+function* parts(piece: string): Generator<string> {
+  let start = 0;
+  while (piece.length - start > PART_LENGTH) {
+    const lineEnd = piece.lastIndexOf("\n", start + PART_LENGTH - 1) + 1;
+    let end = lineEnd > start ? lineEnd : start + PART_LENGTH;
+    // Half a surrogate pair is no character.
+    if (/[\uDC00-\uDFFF]/.test(piece[end] ?? "")) end++;
+    yield piece.slice(start, end);
+    start = end;
+  }
+  yield piece.slice(start);
+}
+
+function contextExceeded(promptTokens: string, contextTokensMax: number): DomainError {
+  return new DomainError(
+    "context_length_exceeded",
+    `The prompt has ${promptTokens} tokens, but the context that is served holds ${contextTokensMax} with the answer; ` +
+      `shorten the conversation, or raise ROOKERY_CONTEXT if the model allows`,
+    { param: "messages", details: { promptTokens, contextTokensMax } },
+  );
+}
