@@ -14,7 +14,9 @@ function countFrom(first: number, count: number): string {
 const never = new AbortController().signal;
 
 function ask(part: Partial<ChatRequest>): ChatRequest {
-  const messages = part.prompt == null ? [{ role: "user" as const, content: "Tell me about ravens." }] : null;
+  const messages = (part.prompt ?? null) === null
+    ? [{ role: "user" as const, content: "Tell me about ravens." }]
+    : null;
   return {
     id: crypto.randomUUID(),
     owner: "local",
