@@ -119,5 +119,5 @@ export class ByteReader {
 }
 
 function endsEarly(): DomainError {
-  return new DomainError("invalid_model_file", "it ends in the middle of its header, so it is cut off or damaged");
+  return new DomainError("invalid_model_file", "it ends in the middle of its header: it is cut off or damaged");
 }

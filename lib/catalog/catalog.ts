@@ -8,7 +8,7 @@ import type { RetryPolicy } from "./http_download.ts";
 import { importModel, type ImportOptions } from "./import_model.ts";
 import { withLock } from "./lock.ts";
 import { readManifests } from "./manifests.ts";
-import { ModelsFolder, type StoredFile } from "./models_folder.ts";
+import { ModelsFolder, type StoredFile, toModelId } from "./models_folder.ts";
 import { DEFAULT_PIP, type PipOptions } from "./pip_download.ts";
 import { type LongOptions, ProgressMeter } from "./progress.ts";
 import { type HubAccess, pullFile } from "./pull_file.ts";
@@ -232,7 +232,7 @@ class FolderCatalog implements Catalog {
   }
 
   async importFile(path: string, options: ImportOptions = {}): Promise<ModelFile> {
-    const id = options.id ?? toImportId(path);
+    const id = options.id ?? toModelId(basename(path));
     if (!ModelId.safeParse(id).success) {
       throw new DomainError("invalid_request", `Cannot import as "${id}": an id is letters, digits, dots and dashes`);
     }
@@ -342,10 +342,6 @@ class FolderCatalog implements Catalog {
     const ids = [...(await this.#readManifests()).keys()].map((each) => `"${each}"`).join(", ");
     return new DomainError("model_not_found", `Cannot pull "${id}": manifests tell how to get ${ids || "none"}`);
   }
-}
-
-function toImportId(path: string): string {
-  return basename(path).replace(/\.gguf$/i, "");
 }
 
 /** Does `work` and, when it fails because the caller stopped it, says `stopped`. */

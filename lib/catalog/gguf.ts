@@ -104,10 +104,12 @@ async function readPreamble(reader: ByteReader): Promise<{ tensors: number; entr
   if (tensors === 0) throw invalid("it holds no weights");
   // No tensor takes less than 32 bytes of header (a name's length, one dimension, type, offset), no entry less than 13.
   if (tensors === null || tensors > TENSORS_MAX || tensors * 32 > reader.remainingBytes) {
-    throw invalid(`it claims ${tensors ?? "too many"} tensors, more than can be in it`);
+    throw invalid(`it claims ${tensors ?? "too many"} tensors, more than can be in it: it is cut off or damaged`);
   }
   if (entries === null || entries > METADATA_MAX || entries * 13 > reader.remainingBytes) {
-    throw invalid(`it claims ${entries ?? "too many"} metadata entries, more than can be in it`);
+    throw invalid(
+      `it claims ${entries ?? "too many"} metadata entries, more than can be in it: it is cut off or damaged`,
+    );
   }
   return { tensors, entries };
 }
@@ -193,7 +195,7 @@ async function skipArray(reader: ByteReader, key: string): Promise<null> {
   if (bytes === undefined) throw invalid(`${key} is an array of the unknown type ${type}`);
   const elementBytesMin = bytes ?? 8;
   if (count === null || count > reader.remainingBytes / elementBytesMin) {
-    throw invalid(`${key} claims ${count ?? "too many"} elements, more than can be in it`);
+    throw invalid(`${key} claims ${count ?? "too many"} elements, more than can be in it: it is cut off or damaged`);
   }
   if (bytes !== null) {
     reader.skip(count * bytes);
@@ -223,7 +225,8 @@ async function readText(
 ): Promise<string> {
   await reader.fill(8);
   const length = reader.readUint64();
-  if (length === null || length > reader.remainingBytes || length > bytesMax) throw tooLong(what, length);
+  if (length === null || length > reader.remainingBytes) throw tooLong(what, length);
+  if (length > bytesMax) throw invalid(`${what} is ${length} bytes long; ${bytesMax} are allowed`);
   await reader.fill(length);
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(reader.readBytes(length));
@@ -278,7 +281,7 @@ async function readTensors(
   const end = dataStart + last.offset + last.bytes;
   if (end > sizeBytes) {
     throw invalid(
-      `tensor "${last.name}" ends at byte ${end} and the file at ${sizeBytes}, so it is cut off or damaged; get it again`,
+      `tensor "${last.name}" ends at byte ${end} and the file at ${sizeBytes}: it is cut off or damaged`,
     );
   }
   return parameters;
@@ -337,7 +340,7 @@ function describe(metadata: Metadata, parameters: number): GgufHeader {
 }
 
 function tooLong(what: string, length: number | null): DomainError {
-  return invalid(`${what} claims a length of ${length ?? "more than 2^53"} bytes`);
+  return invalid(`${what} claims ${length ?? "more than 2^53"} bytes, more than are left: it is cut off or damaged`);
 }
 
 function invalid(reason: string): DomainError {

@@ -79,11 +79,13 @@ export async function downloadFromPypi(
   }
 }
 
+/** Says where this Python really is: a shim of pyenv or a launcher would die alone when it is stopped, and leave pip. */
+const FIND_SCRIPT = "import sys, pip; print(sys.executable)";
+
 async function findPython({ pythons, env }: PipOptions, signal: AbortSignal): Promise<string> {
   for (const python of pythons) {
     try {
-      await runPython(python, { args: ["-m", "pip", "--version"], env, signal });
-      return python;
+      return (await runPython(python, { args: ["-c", FIND_SCRIPT], env, signal })).trim();
     } catch {
       signal.throwIfAborted();
     }
@@ -162,16 +164,17 @@ async function findWheel(folder: string): Promise<string> {
   throw new DomainError("pull_failed", "pip brought no wheel");
 }
 
-/** Runs Python to its end; aborting ends it. */
+/** Runs Python to its end and returns what it printed; aborting ends it. */
 async function runPython(
   python: string,
   { args, env, signal }: { args: string[]; env: Record<string, string>; signal: AbortSignal },
-): Promise<void> {
+): Promise<string> {
   signal.throwIfAborted();
   const command = new Deno.Command(python, { args, env, signal, stdin: "null", stdout: "piped", stderr: "piped" });
-  const { success, stderr, code } = await command.output();
+  const { success, stdout, stderr, code } = await command.output();
   signal.throwIfAborted();
   if (!success) throw new DomainError("pull_failed", readReason(new TextDecoder().decode(stderr), code));
+  return new TextDecoder().decode(stdout);
 }
 
 /** The line of pip's complaint that says why; the first `ERROR:`, else the last line. */

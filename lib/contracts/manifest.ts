@@ -13,7 +13,7 @@ const segments = String.raw`[\w+-][\w.+-]*(?:/[\w+-][\w.+-]*)*`;
 const name = String.raw`[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?`;
 
 const sourcePatterns = [
-  new RegExp(`^hf:${name}/${name}(?:@[\\w.-]+)?/${segments}$`),
+  new RegExp(`^hf:${name}/${name}(?:@\\w[\\w.-]*)?/${segments}$`),
   new RegExp(String.raw`^pypi:${name}==[0-9][\w.+-]*!${segments}$`),
   /^https:\/\/[^\s/]+\/\S*$/,
   /^http:\/\/(?:127\.\d+\.\d+\.\d+|localhost|\[::1\])(?::\d+)?\/\S*$/,
