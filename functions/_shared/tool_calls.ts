@@ -3,7 +3,7 @@ import { DomainError } from "../../lib/errors.ts";
 /** A call that a model made earlier in a conversation, `arguments` as JSON text or as its value. */
 export interface PastToolCall {
   name: string;
-  arguments: unknown;
+  arguments?: unknown;
 }
 
 /**

@@ -1,0 +1,51 @@
+import { resolve } from "node:path";
+import type { WorkerAddress } from "../../lib/contracts/worker.ts";
+import { isLoopback, readSettings } from "../../lib/env.ts";
+import { DomainError } from "../../lib/errors.ts";
+import type { ChatEngine } from "../../lib/inference/engine.ts";
+import { createLogger, openLogWriter } from "../../lib/log.ts";
+import { nameDataFolder } from "../../lib/runtime/data_folder.ts";
+import type { App, EdgeOptions } from "./create_function.ts";
+import { dialectOf, toErrorResponse } from "./errors.ts";
+import { WorkerFinder } from "./worker_finder.ts";
+
+/** What a function gets from outside when it runs alone. */
+export interface StandaloneOptions {
+  env: Record<string, string>;
+  connect(address: WorkerAddress): ChatEngine;
+}
+
+/** What `deno serve` passes beside a request. */
+interface ServeInfo {
+  remoteAddr: Deno.Addr;
+}
+
+/**
+ * Makes a function that runs alone, under `deno serve`, with the settings of `env` and the worker of the Rookery that
+ * runs on the same data.
+ *
+ * @throws {DomainError} `invalid_config` when a setting is wrong.
+ */
+export function createStandalone(
+  createApp: (options: { engine: ChatEngine; edge: EdgeOptions }) => App,
+  { env, connect }: StandaloneOptions,
+): { fetch(request: Request, info: ServeInfo): Response | Promise<Response> } {
+  const settings = readSettings(env);
+  const { apiKey, allowedHosts, allowedOrigins } = settings;
+  const log = createLogger({ level: settings.logLevel, write: openLogWriter(settings.logFile) });
+  const engine = new WorkerFinder({ path: nameDataFolder(resolve(settings.dataDir)).worker, connect });
+  const app = createApp({ engine, edge: { apiKey, allowedHosts, allowedOrigins, log } });
+  return {
+    fetch(request, { remoteAddr }) {
+      // `deno serve` listens on every address unless told otherwise, and does not say so to the module that it serves.
+      const isNear = remoteAddr.transport !== "tcp" || isLoopback(remoteAddr.hostname);
+      return apiKey === null && !isNear ? refuseStranger(request) : app.fetch(request);
+    },
+  };
+}
+
+function refuseStranger(request: Request): Response {
+  const dialect = URL.canParse(request.url) ? dialectOf(new URL(request.url).pathname) : "openai";
+  const error = new DomainError("forbidden", "Rookery answers other machines only when ROOKERY_API_KEY is set");
+  return toErrorResponse(error, { dialect, requestId: crypto.randomUUID() });
+}
