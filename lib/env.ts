@@ -29,6 +29,9 @@ const wholeNumber = (minimum: number, maximum: number) =>
 
 const list = z.string().transform((text) => text.split(",").map((item) => item.trim()).filter((item) => item !== ""));
 
+// Deno's permission flags take lists that are separated by commas and know no way to write one.
+const path = z.string().regex(/^[^,\0]+$/);
+
 const httpUrl = z.url({ protocol: /^https?$/ });
 
 /** A host as a Host header carries it, with or without a port. */
@@ -59,8 +62,8 @@ export const SETTINGS = {
     name: "ROOKERY_DATA",
     default: "./data",
     description: "Folder of everything that Rookery writes: models, caches. One running Rookery a folder.",
-    expected: "the path of a folder",
-    schema: z.string().refine((path) => !path.includes("\0")),
+    expected: "the path of a folder, without commas",
+    schema: path,
   }),
   modelId: defineSetting({
     name: "ROOKERY_MODEL",
@@ -131,8 +134,8 @@ export const SETTINGS = {
     name: "ROOKERY_LOG_FILE",
     default: null,
     description: "File that log lines are appended to. Unset: standard error.",
-    expected: "the path of a file",
-    schema: z.string().refine((path) => !path.includes("\0")),
+    expected: "the path of a file, without commas",
+    schema: path,
   }),
   hfEndpoint: defineSetting({
     name: "HF_ENDPOINT",

@@ -45,7 +45,7 @@ export class SupervisedEngine implements ChatEngine {
   }
 
   async describe(): Promise<ModelDescription> {
-    return await this.#askTwice((engine) => engine.describe());
+    return this.#keeper.live?.model ?? await this.#askTwice((engine) => engine.describe());
   }
 
   async tokenize(text: string): Promise<number[]> {

@@ -46,6 +46,8 @@ export interface WorkerKeeperOptions {
 export interface LiveWorker {
   client: ChatEngine;
   process: WorkerProcess;
+  /** What it serves, or null while it is still loading. */
+  model: ModelDescription | null;
 }
 
 /** Keeps one worker running, and hands it to whoever asks. */
@@ -175,13 +177,14 @@ export class WorkerKeeper {
   }
 
   #welcome(process: WorkerProcess, address: WorkerAddress): void {
-    this.#live = { client: createWorkerClient(address), process };
+    this.#live = { client: createWorkerClient(address), process, model: null };
     this.#options.onWorker?.(address);
     this.#announce();
   }
 
   #takeReady(model: ModelDescription): void {
     this.#wasReady = true;
+    if (this.#live !== null) this.#live.model = model;
     this.#firstReady.resolve(model);
   }
 

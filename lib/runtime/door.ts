@@ -1,0 +1,74 @@
+import { withDeadline } from "../worker/deadline.ts";
+import { DomainError } from "../errors.ts";
+
+/** Answers a request. */
+export type Handler = (request: Request) => Response | Promise<Response>;
+
+/** When to try again while Rookery starts, in seconds. */
+const RETRY_AFTER_SECONDS = 5;
+
+/**
+ * The port that Rookery listens on. It is taken first of all, so that a busy one is known before a model is fetched;
+ * until there is a handler every request is told to come back.
+ */
+export class Door {
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  #handler: Handler = answerStarting;
+
+  /**
+   * @throws {DomainError} `port_busy` when something listens there already; `invalid_config` when the system does not
+   *   let Rookery listen there.
+   */
+  constructor({ host, port }: { host: string; port: number }) {
+    const options = { hostname: host, port, onListen() {} };
+    try {
+      this.#server = Deno.serve(options, (request) => this.#handler(request));
+    } catch (error) {
+      throw explain(error, { host, port });
+    }
+  }
+
+  get port(): number {
+    return this.#server.addr.port;
+  }
+
+  /** Lets requests through to `handler`. */
+  open(handler: Handler): void {
+    this.#handler = handler;
+  }
+
+  /** Takes no more requests and waits for those under way, at most `limitMs`: the end of the process cuts the rest. */
+  async close(limitMs: number): Promise<void> {
+    await withDeadline(this.#server.shutdown(), limitMs);
+  }
+}
+
+function answerStarting(): Response {
+  const message = "Rookery is starting; its terminal shows how far it is";
+  const error = { message, type: "server_error", code: "engine_unavailable", param: null };
+  return Response.json({ error }, { status: 503, headers: { "retry-after": String(RETRY_AFTER_SECONDS) } });
+}
+
+function explain(cause: unknown, { host, port }: { host: string; port: number }): unknown {
+  if (cause instanceof Deno.errors.AddrInUse) {
+    return new DomainError(
+      "port_busy",
+      `Cannot listen on port ${port} of ${host}: another program does already; stop it, or choose another port with ` +
+        `PORT, such as PORT=${port < 65_535 ? port + 1 : port - 1}`,
+      { cause },
+    );
+  }
+  if (cause instanceof Deno.errors.AddrNotAvailable) {
+    return new DomainError("invalid_config", `HOST is "${host}", which is no address of this machine`, { cause });
+  }
+  if (cause instanceof Deno.errors.PermissionDenied) {
+    return new DomainError(
+      "invalid_config",
+      `PORT is ${port}, which this user may not listen on; take one above 1023`,
+      {
+        cause,
+      },
+    );
+  }
+  return cause;
+}
