@@ -1,5 +1,5 @@
 /**
- * What a test may need and a machine may lack: a model, a program. `deno task test` fetches the models; where that
+ * What a test may need and a machine may lack, such as a model. `deno task test` fetches the models; where that
  * was not possible the tests are skipped with the reason, except in continuous integration (`CI=true`), where what is
  * missing is a failure: a green run there has left nothing out.
  */
@@ -38,17 +38,6 @@ export function testModel(id: string): Prerequisite<string> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   return { missing: `there is no ${id}.gguf in ROOKERY_TEST_MODELS` };
-}
-
-/** `name`, when it is a program that runs with `--version` here. */
-export function testProgram(name: string): Prerequisite<string> {
-  try {
-    const { success } = new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync();
-    return success ? { found: name } : { missing: `${name} --version fails` };
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return { missing: `${name} is not on the PATH` };
-  }
 }
 
 /** Whether `CI` says that this run decides about a change. */

@@ -7,7 +7,7 @@ async function runTestFile(source: string, env: Record<string, string>): Promise
   const folder = await Deno.makeTempDir();
   try {
     const path = `${folder}/crafted_test.ts`;
-    await Deno.writeTextFile(path, `import { skipUnless, testModel, testProgram } from "${PREREQUISITES}";\n${source}`);
+    await Deno.writeTextFile(path, `import { skipUnless, testModel } from "${PREREQUISITES}";\n${source}`);
     const { success, stdout } = await new Deno.Command(Deno.execPath(), {
       args: ["test", "-A", "--no-config", "--no-check", path],
       env: { CI: "", NO_COLOR: "1", ROOKERY_TEST_MODELS: folder, ...env },
@@ -34,16 +34,22 @@ Deno.test("skipUnless() fails in CI where it would skip elsewhere", async () => 
 });
 
 Deno.test("skipUnless() hands what it found to the tests that it registers", async () => {
-  const source =
-    `skipUnless(testProgram("${Deno.execPath()}"), "needs deno", (path) => Deno.test("found " + path, () => {}));`;
+  const source = 'skipUnless({ found: "moon" }, "needs the moon", (found) => Deno.test("found " + found, () => {}));';
   const { success, text } = await runTestFile(source, { CI: "true" });
   assert.equal(success, true);
-  assert.match(text, new RegExp(`found ${Deno.execPath()} \\.\\.\\. ok`));
+  assert.match(text, /found moon \.\.\. ok/);
 });
 
-Deno.test("testProgram() says which program is not there", async () => {
-  const source = `skipUnless(testProgram("no-such-program"), "needs it", () => {});`;
-  const { success, text } = await runTestFile(source, {});
-  assert.equal(success, true);
-  assert.match(text, /needs it \(skipped: no-such-program is not on the PATH\) \.\.\. ignored/);
+Deno.test("testModel() finds the file of a model, and says so when nobody named a folder", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/tiny.gguf`, "");
+    const source = 'console.log(JSON.stringify(testModel("tiny"))); Deno.test("a", () => {});';
+    const found = await runTestFile(source, { ROOKERY_TEST_MODELS: `${folder}/` });
+    assert.ok(found.text.includes(`{"found":"${folder}/tiny.gguf"}`));
+    const missing = await runTestFile(source, { ROOKERY_TEST_MODELS: "" });
+    assert.match(missing.text, /"missing":"ROOKERY_TEST_MODELS is not set, run `deno task test`"/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

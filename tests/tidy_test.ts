@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { renderSettings } from "../lib/env.ts";
+import { EXIT_CODES } from "../lib/runtime/exit_codes.ts";
 import * as code from "./tidy/code_rules.ts";
 import * as imports from "./tidy/import_rules.ts";
 import { scanModule } from "./tidy/modules.ts";
@@ -42,6 +43,8 @@ const RULES: Record<string, () => string[]> = {
     texts.findDocumentationGaps(files, config),
   "Every place pins the same Deno": () => texts.findDenoVersionsThatDiffer(files),
   "The README's settings are those of lib/env.ts": () => texts.findSettingsThatDiffer(files, renderSettings()),
+  "The README's exit codes are those of lib/runtime": () => texts.findExitCodesThatDiffer(files, EXIT_CODES),
+  "The README lists every model with its licence": () => texts.findUnlistedModels(files),
   "The README numbers the invariants": () => texts.findInvariantsThatAreMissing(files, INVARIANTS),
 };
 

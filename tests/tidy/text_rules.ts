@@ -84,3 +84,22 @@ export function findInvariantsThatAreMissing(files: TextFile[], count: number): 
   const expected = Array.from({ length: count }, (_, index) => index + 1);
   return numbers.join() === expected.join() ? [] : [`README.md numbers the invariants ${numbers.join(", ")}`];
 }
+
+/** The README's table of exit codes must have a row for each of `codes`, and no other. */
+export function findExitCodesThatDiffer(files: TextFile[], codes: Record<string, number>): Complaints {
+  const readme = files.find(({ path }) => path === "README.md")?.text ?? "";
+  const rows = [...readme.matchAll(/^\| (\d+) +\|/gm)].map(([, code]) => Number(code));
+  const expected = Object.values(codes).toSorted((a, b) => a - b);
+  return rows.join() === expected.join() ? [] : [`README.md lists the exit codes ${rows.join(", ")}`];
+}
+
+/** Every model that can be pulled must be in the README, with its licence. */
+export function findUnlistedModels(files: TextFile[]): Complaints {
+  const readme = files.find(({ path }) => path === "README.md")?.text ?? "";
+  const rows = readme.split("\n").filter((line) => line.startsWith("| `"));
+  return files.filter(({ path }) => path.startsWith("models/")).flatMap(({ path, text }) => {
+    const { id, licence } = JSON.parse(text);
+    const isListed = rows.some((row) => row.startsWith(`| \`${id}\``) && row.includes(licence.name));
+    return isListed ? [] : [`README.md has no row for the model of ${path} with its licence, ${licence.name}`];
+  });
+}

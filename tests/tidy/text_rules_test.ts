@@ -89,3 +89,18 @@ Deno.test("findInvariantsThatAreMissing() counts the numbers of that section alo
   assert.equal(rules.findInvariantsThatAreMissing(readme("1. a\n3. b"), 2).length, 1);
   assert.equal(rules.findInvariantsThatAreMissing([], 2).length, 1);
 });
+
+Deno.test("findExitCodesThatDiffer() wants every code in the README, and no other", () => {
+  const readme = [{ path: "README.md", text: "| code | what |\n| ---- | --- |\n| 0    | good |\n| 2    | bad |\n" }];
+  assert.deepEqual(rules.findExitCodesThatDiffer(readme, { bad: 2, good: 0 }), []);
+  assert.equal(rules.findExitCodesThatDiffer(readme, { bad: 2, good: 0, worse: 3 }).length, 1);
+  assert.equal(rules.findExitCodesThatDiffer(readme, { good: 0 }).length, 1);
+});
+
+Deno.test("findUnlistedModels() wants a row with the licence for each model", () => {
+  const model = { path: "models/x.json", text: '{"id": "x", "licence": {"name": "MIT"}}' };
+  const readme = (row: string) => ({ path: "README.md", text: `${row}\n` });
+  assert.deepEqual(rules.findUnlistedModels([model, readme("| `x` | 1 MB | MIT |")]), []);
+  assert.equal(rules.findUnlistedModels([model, readme("| `x` | 1 MB | BSD |")]).length, 1);
+  assert.equal(rules.findUnlistedModels([model, readme("`x`, MIT")]).length, 1);
+});
