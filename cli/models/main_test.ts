@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { hash, makeModel, ModelsHome } from "../../tests/fixtures/models.ts";
+import { hash, makeModel, ModelsHome, waitForBytes } from "../../tests/fixtures/models.ts";
 import { RawServer } from "../../tests/fixtures/raw_server.ts";
 
 const MODEL = makeModel(1);
@@ -92,9 +92,7 @@ Deno.test({
   const child = start(home, ["pull", "llama-3.2-3b-instruct"], { HF_ENDPOINT: hub.url });
   await sent.promise;
   const part = home.path("llama-3.2-3b-instruct.gguf.part");
-  while ((await Deno.stat(part).catch(() => null))?.size !== 1_000_000) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await waitForBytes(part, 1_000_000);
   child.kill("SIGINT");
   child.kill("SIGINT");
   const { code, err } = await finish(child);

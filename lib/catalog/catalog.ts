@@ -13,8 +13,6 @@ import { DEFAULT_PIP, type PipOptions } from "./pip_download.ts";
 import { type LongOptions, ProgressMeter } from "./progress.ts";
 import { type HubAccess, pullFile } from "./pull_file.ts";
 
-export type { ImportOptions, LongOptions };
-
 /** A model that is here, or that could be. */
 export type CatalogEntry =
   & {

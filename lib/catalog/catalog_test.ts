@@ -84,7 +84,7 @@ Deno.test("no id leads out of the models folder", async () => {
     await assert.rejects(catalog.remove(id), { code: "model_not_found" });
     await assert.rejects(catalog.importFile(path, { id }), { code: "invalid_request" });
   }
-  assert.deepEqual(await Deno.readFile(path), MODEL);
+  assert.equal(hash(await Deno.readFile(path)), hash(MODEL));
 });
 
 Deno.test("importFile() copies a file under an id and remembers its checksum", async () => {
@@ -94,8 +94,8 @@ Deno.test("importFile() copies a file under an id and remembers its checksum", a
   assert.equal(model.id, "mine");
   assert.equal(model.name, "Tiny");
   assert.equal(model.sha256, hash(MODEL));
-  assert.deepEqual(await Deno.readFile(model.path), MODEL);
-  assert.deepEqual(await Deno.readFile(path), MODEL);
+  assert.equal(hash(await Deno.readFile(model.path)), hash(MODEL));
+  assert.equal(hash(await Deno.readFile(path)), hash(MODEL));
   assert.deepEqual(await home.names(), ["mine.gguf", "mine.json"]);
 });
 
@@ -116,7 +116,7 @@ Deno.test("importFile() replaces a model only when it is told to", async () => {
   assert.equal((await catalog.importFile(path, { id: "mine", force: true })).sha256, hash(OTHER));
   const itself = home.path("mine.gguf");
   await assert.rejects(catalog.importFile(itself, { id: "mine", force: true }), { message: /this very file/ });
-  assert.deepEqual(await Deno.readFile(itself), OTHER);
+  assert.equal(hash(await Deno.readFile(itself)), hash(OTHER));
 });
 
 Deno.test("importFile() keeps nothing of a file that cannot be used, or does not fit, or was stopped", async () => {
@@ -195,5 +195,5 @@ Deno.test("remove() of a link leaves the file that it points to", async () => {
   assert.equal((await catalog.find("linked")).path, await Deno.realPath(path));
   await catalog.remove("linked");
   assert.deepEqual(await home.names(), []);
-  assert.deepEqual(await Deno.readFile(path), MODEL);
+  assert.equal(hash(await Deno.readFile(path)), hash(MODEL));
 });

@@ -18,6 +18,7 @@ const Sidecar = z.object({
   sizeBytes: z.number(),
   modifiedAtMs: z.number(),
 });
+/** What {@linkcode ModelsFolder.readSidecar} answers: SHA-256 in hex, bytes, milliseconds since 1970. */
 export type Sidecar = z.infer<typeof Sidecar>;
 
 const EXTENSION = /\.gguf$/i;

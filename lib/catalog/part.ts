@@ -10,6 +10,7 @@ const PartRecord = z.strictObject({
   /** SHA-256 that the whole file will have, by the manifest or by the hub. */
   sha256: z.string().nullable(),
 });
+/** What is known of the bytes in a part file. */
 export type PartRecord = z.infer<typeof PartRecord>;
 
 /** A file that is not yet whole: `path` and its record beside it. */

@@ -12,6 +12,7 @@ export interface PipOptions {
   env: Record<string, string>;
 }
 
+/** The Python that is on the path, with pip's own settings. */
 export const DEFAULT_PIP: PipOptions = { pythons: ["python3", "python"], env: {} };
 
 /** How often the growing wheel is measured: pip itself tells its progress to terminals only. */
