@@ -100,7 +100,8 @@ async function main(): Promise<void> {
   const llamaServer = Deno.env.get("LLAMA_SERVER") || null;
   const starter = await provideStarter();
   print(await describeMachine(llamaServer));
-  print(`Medians of ${rounds} rounds of \`deno task bench\`; one server works at a time.`);
+  const command = llamaServer === null ? "deno task bench" : "LLAMA_SERVER=… deno task bench";
+  print(`Medians of \`${command}\`, rounds: ${rounds}; one server works at a time.`);
   for (const id of wanted) {
     const path = id === STARTER ? starter : await provideRandomModel(starter, folder);
     await measureModel({ id, path }, llamaServer, rounds);
