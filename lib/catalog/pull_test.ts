@@ -91,6 +91,20 @@ Deno.test("pull() gives up a connection on which nothing comes, and goes on with
   assert.match(notices[0]!, /nothing came for 0.3 seconds/);
 });
 
+Deno.test("pull() does not count attempts that bring a megabyte and more", async () => {
+  const large = makeModel(3, 5_000);
+  await using server = new RawServer(async (request, reply) => {
+    const start = Number(/\d+/.exec(request.headers.get("range") ?? "0"));
+    const range = `bytes ${start}-${large.length - 1}/${large.length}`;
+    const more = { "content-length": large.length - start, etag: '"one"' };
+    await reply.head(start > 0 ? 206 : 200, start > 0 ? { ...more, "content-range": range } : more);
+    await reply.body(large.subarray(start, start + 1_200_000)); // and the connection ends
+  });
+  await using home = await ModelsHome.create(makeManifest({ sources: [`${server.url}/model.gguf`] }));
+  assert.equal(await home.pull({}, { policy: { stallTimeoutMs: 2_000, retryDelaysMs: [1] } }), hash(large));
+  assert.equal(server.requests.length, 5);
+});
+
 Deno.test("pull() is patient with a slow server as long as something comes", async () => {
   await using server = serveInTurn(async (_, reply) => {
     await reply.head(200, { "content-length": MODEL.length });
