@@ -1,22 +1,12 @@
-import { DomainError } from "../../lib/errors.ts";
-
 /** A call that a model made earlier in a conversation, `arguments` as JSON text or as its value. */
 export interface PastToolCall {
   name: string;
   arguments?: unknown;
 }
 
-/**
- * Puts the calls of an assistant's message into its text, one JSON object a line, so that a model reads what it did.
- *
- * @throws {DomainError} `invalid_request` for arguments that are nested too deeply to be written.
- */
-export function renderToolCalls(content: string, calls: readonly PastToolCall[], param: string): string {
-  try {
-    return [content, ...calls.map(renderCall)].filter((text) => text !== "").join("\n");
-  } catch (cause) {
-    throw new DomainError("invalid_request", `Invalid value of "${param}": it is nested too deeply`, { param, cause });
-  }
+/** Puts the calls of an assistant's message into its text, one JSON object a line, so that a model reads what it did. */
+export function renderToolCalls(content: string, calls: readonly PastToolCall[]): string {
+  return [content, ...calls.map(renderCall)].filter((text) => text !== "").join("\n");
 }
 
 function renderCall(call: PastToolCall): string {

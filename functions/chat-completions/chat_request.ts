@@ -52,7 +52,7 @@ function toChatMessage(message: Message, param: string, model: string): ChatMess
   if (message.function_call) calls.push(message.function_call);
   const content = toText(message, param, model);
   if (message.role !== "assistant") return { role: toRole(message.role), content };
-  return { role: "assistant", content: renderToolCalls(content, calls, `${param}.tool_calls`) };
+  return { role: "assistant", content: renderToolCalls(content, calls) };
 }
 
 function toRole(role: Exclude<Message["role"], "assistant">): ChatMessage["role"] {

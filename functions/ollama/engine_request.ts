@@ -16,7 +16,7 @@ export function toChatRequest(body: ChatBody): EngineRequest | null {
     const param = `messages[${index}]`;
     refuseImages(message.images, `${param}.images`, body.model);
     const calls = (message.tool_calls ?? []).map((call) => call.function);
-    return { role: message.role, content: renderToolCalls(message.content ?? "", calls, `${param}.tool_calls`) };
+    return { role: message.role, content: renderToolCalls(message.content ?? "", calls) };
   });
   return messages.length === 0 ? null : { messages, prompt: null, ...toLimits(body) };
 }
