@@ -4,7 +4,7 @@ import type { ThreadPlan } from "../contracts/worker.ts";
 export const CALIBRATED_BATCH_TOKENS: Readonly<Record<keyof ThreadPlan, number>> = {
   decodeOne: 1,
   decodeMany: 4,
-  prefill: 64,
+  prefill: 32,
 };
 
 /** A thread count must win by this much over a smaller one: the other processes of the machine want cores too. */

@@ -11,7 +11,7 @@ Deno.test("calibrate() takes the fastest thread count for each kind of batch", a
   const ms: Record<number, Record<number, number>> = {
     1: { 1: 6, 2: 18 },
     4: { 1: 25, 2: 20 },
-    64: { 1: 200, 2: 110 },
+    32: { 1: 200, 2: 110 },
   };
   assert.deepEqual(await calibrate(2, (tokens, threads) => Promise.resolve(ms[tokens]![threads]!)), {
     decodeOne: 1,

@@ -21,7 +21,8 @@ export interface EngineStatus {
  */
 export interface ChatEngine extends AsyncDisposable {
   /**
-   * The model as it is served. It may wait for the model to be loaded.
+   * The model as it is served. It may wait for the vocabulary, but not for the weights, so that a request's status is
+   * settled while a large model is still being loaded.
    *
    * @throws {DomainError} `engine_unavailable` when no model can be loaded.
    */

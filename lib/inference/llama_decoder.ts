@@ -38,6 +38,13 @@ const SAMPLING_DEFAULTS = { temperature: 0.8, topP: 0.95, topK: 40, minP: 0.05 }
 /** Penalties look this many tokens of the answer back; llama.cpp's default of 64 forgets within a paragraph. */
 const PENALTY_TOKENS_MAX = 256;
 
+/** Batches that calibration runs before it looks at the clock (they fill caches), and how long it then looks. */
+const WARM_UP_ROUNDS = 1;
+const MEASURED_ROUNDS = 16;
+const MEASURED_MS = 600;
+/** The smallest context there is must hold what calibration writes into a sequence. */
+const MEASURED_TOKENS_MAX = 256;
+
 class LlamaSampler implements TokenSampler {
   constructor(readonly native: NativeSampler) {}
 
@@ -117,12 +124,10 @@ export class LlamaDecoder implements BatchDecoder {
     const perStream = Math.ceil(batchTokens / streams);
     const sampler = this.createSampler({ ...GREEDY });
     const token = this.model.tokens.bos ?? this.model.tokens.eos ?? 0;
-    const [rounds, budgetMs] = batchTokens < 16 ? [24, 1_500] : [2, 1_500];
-    let done = 0;
-    let startedAt = 0;
-    for (let round = 0; round <= rounds; round++) {
-      // The first round warms caches and threads and does not count.
-      if (round === 1) startedAt = performance.now();
+    const rounds = Math.min(MEASURED_ROUNDS, MEASURED_TOKENS_MAX / perStream - WARM_UP_ROUNDS);
+    let done = -WARM_UP_ROUNDS;
+    let startedAt = performance.now();
+    for (let round = 0; done < rounds && performance.now() - startedAt < MEASURED_MS; round++) {
       const entries = Array.from({ length: streams }, (_, sequence) => ({
         sequence,
         position: round * perStream,
@@ -130,10 +135,9 @@ export class LlamaDecoder implements BatchDecoder {
         sampler,
       }));
       await this.#decodeWith(entries, streams * perStream, threads);
-      done = round;
-      if (round > 0 && performance.now() - startedAt > budgetMs) break;
+      if (++done <= 0) startedAt = performance.now();
     }
-    const ms = (performance.now() - startedAt) / done;
+    const ms = (performance.now() - startedAt) / Math.max(1, done);
     for (let sequence = 0; sequence < streams; sequence++) this.keep(sequence, 0);
     sampler.dispose();
     return ms;

@@ -66,9 +66,7 @@ class LlamaEngine implements ChatEngine {
   }
 
   async describe(): Promise<ModelDescription> {
-    return await this.#ready.catch((error) => {
-      throw this.#toFatal(error);
-    });
+    return (await this.#awaitCounted()).description;
   }
 
   async tokenize(text: string): Promise<number[]> {
@@ -144,10 +142,12 @@ class LlamaEngine implements ChatEngine {
   }
 
   async #awaitCounted(): Promise<Counted> {
-    if (this.#state === "gone") await this.describe();
-    return await this.#counted.catch((error) => {
+    try {
+      if (this.#state === "gone") await this.#ready;
+      return await this.#counted;
+    } catch (error) {
       throw this.#toFatal(error);
-    });
+    }
   }
 
   async #loadVocabulary(): Promise<Counted> {

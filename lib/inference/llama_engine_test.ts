@@ -58,8 +58,10 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
   Deno.test("LlamaEngine counts and admits a request while the weights are still being loaded", async () => {
     const order: string[] = [];
     await using engine = createLlamaEngine(settingsOf(path, { threads: null }), { onReady: () => order.push("ready") });
+    assert.equal((await engine.describe()).contextTokensMax, 1_024);
+    order.push("described");
     for await (const event of engine.chat(request("Hello"), new AbortController().signal)) order.push(event.type);
-    assert.deepEqual(order.slice(0, 3), ["admitted", "ready", "started"]);
+    assert.deepEqual(order.slice(0, 4), ["described", "admitted", "ready", "started"]);
     assert.equal(order.at(-1), "done");
   });
 

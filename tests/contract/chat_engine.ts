@@ -79,6 +79,7 @@ function testAnswers(name: string, make: MakeEngine): void {
     await using engine = await make({ sequences: 2 });
     const model = await engine.describe();
     assert.deepEqual([model.contextTokensMax, model.sequences, model.contextTokensTrained], [1024, 2, 8192]);
+    await collect(engine, ask({}));
     assert.equal((await engine.status()).state, "ready");
   });
 
