@@ -24,6 +24,7 @@ import { ignoreEchoes, listenForInterrupts } from "./lib/runtime/interrupts.ts";
 import { openLogFile } from "./lib/runtime/log_file.ts";
 import { measureFreeMemory, requireMemory } from "./lib/runtime/memory.ts";
 import { prepareModel } from "./lib/runtime/prepare_model.ts";
+import { printTo } from "./lib/terminal.ts";
 import { VERSION } from "./lib/version.ts";
 import { buildWorkerCommand } from "./lib/worker/command.ts";
 import type { SupervisedEngine } from "./lib/worker/supervised_engine.ts";
@@ -54,8 +55,7 @@ interface Place {
 let endAtOnce: () => void = () => {};
 
 function print(text: string): void {
-  let rest = new TextEncoder().encode(text);
-  while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+  printTo(Deno.stdout, text);
 }
 
 async function run(ending: AbortSignal): Promise<void> {
@@ -166,7 +166,7 @@ async function main(): Promise<number> {
     return EXIT_CODES.ended;
   } catch (error) {
     const text = error instanceof DomainError ? error.message : Deno.inspect(error);
-    Deno.stderr.writeSync(new TextEncoder().encode(`${text}\n`));
+    printTo(Deno.stderr, `${text}\n`);
     return chooseExitCode(error);
   }
 }

@@ -4,14 +4,12 @@ import { DomainError, toReport } from "../../lib/errors.ts";
 import { nameDeno, nameUrl } from "../../lib/runtime/banner.ts";
 import { EXIT_CODES } from "../../lib/runtime/exit_codes.ts";
 import { ignoreEchoes } from "../../lib/runtime/interrupts.ts";
+import { printTo } from "../../lib/terminal.ts";
 import { readLines } from "../../lib/worker/lines.ts";
 import { TerminalChat } from "./terminal_chat.ts";
 
-const encoder = new TextEncoder();
-
 function write(text: string): void {
-  let rest = encoder.encode(text);
-  while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+  printTo(Deno.stdout, text);
 }
 
 /** Where this machine's Rookery is, by the same settings that it was started with. */

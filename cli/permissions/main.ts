@@ -5,6 +5,7 @@
  */
 import { delimiter, join, resolve } from "node:path";
 import { SETTINGS } from "../../lib/env.ts";
+import { printTo } from "../../lib/terminal.ts";
 
 /** What pulls models from a Python index; see `lib/catalog/pip_download.ts`. */
 const PYTHONS = ["python3", "python"];
@@ -33,4 +34,4 @@ function exists(path: string): boolean {
 }
 
 const paths = Deno.args[0] === "run" ? listRunnable() : listWritable();
-Deno.stdout.writeSync(new TextEncoder().encode(paths.join(",")));
+printTo(Deno.stdout, paths.join(","));

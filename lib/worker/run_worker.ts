@@ -2,6 +2,7 @@ import type { ModelDescription } from "../contracts/model.ts";
 import { type ThreadPlan, type WorkerNotice, WorkerSettings } from "../contracts/worker.ts";
 import { DomainError, toReport } from "../errors.ts";
 import type { ChatEngine } from "../inference/engine.ts";
+import { printTo } from "../terminal.ts";
 import { createWorkerApp } from "./app.ts";
 import { withDeadline } from "./deadline.ts";
 import { readLines } from "./lines.ts";
@@ -90,7 +91,9 @@ function readSettings(line: string): WorkerSettings {
 }
 
 function endFatally(error: unknown): never {
-  report(error);
+  // The runtime says what a coded error means; where it came from is all that is left to say here.
+  if (!(error instanceof DomainError)) report(error);
+  else if (error.cause !== undefined) report(error.cause);
   notify({ type: "fatal", error: toReport(error) });
   Deno.exit(1);
 }
@@ -108,7 +111,7 @@ function notify(notice: WorkerNotice): void {
 /** Tells people, on standard error, what the other side is only told by a code. */
 function report(what: unknown): void {
   const text = typeof what === "string" ? what : Deno.inspect(what);
-  Deno.stderr.writeSync(new TextEncoder().encode(text.trimEnd() + "\n"));
+  printTo(Deno.stderr, text.trimEnd() + "\n");
 }
 
 /** A library that prints must not break the lines of notices. */

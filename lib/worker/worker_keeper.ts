@@ -139,7 +139,8 @@ export class WorkerKeeper {
       const exit = await this.#runOnce();
       if (this.#over !== null) return;
       if (exit.fatal !== null) {
-        log.error("worker_fatal", { code: exit.fatal.code, message: exit.fatal.message });
+        // At the start it is the caller's to say, through `ready`; later there is only the log.
+        if (this.#wasReady) log.error("worker_fatal", { code: exit.fatal.code, message: exit.fatal.message });
         return this.#end(exit.fatal);
       }
       if (!this.#wasReady && starts >= FIRST_STARTS_MAX) return this.#end(neverReadyError(exit, starts));

@@ -1,0 +1,284 @@
+import assert from "node:assert/strict";
+import { isRunning, until } from "./tests/fixtures/processes.ts";
+import { skipUnless, testModel } from "./tests/prerequisites.ts";
+
+const MAIN = new URL("./main.ts", import.meta.url).pathname;
+const CONFIG = new URL("./deno.json", import.meta.url).pathname;
+
+/** A started runtime, whose output is collected as it comes. */
+class Runtime implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #readers: ReadableStreamDefaultReader<string>[];
+  readonly #read: Promise<void[]>;
+  #output = "";
+
+  constructor(env: Record<string, string>) {
+    const args = ["run", "-A", "--no-prompt", "--unstable-no-legacy-abort", `--config=${CONFIG}`, MAIN];
+    const { ROOKERY_API_KEY: _key, HOST: _host, ...inherited } = Deno.env.toObject();
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args,
+      env: { ...inherited, PORT: "0", ...env },
+      clearEnv: true,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const streams = [this.#child.stdout, this.#child.stderr];
+    this.#readers = streams.map((stream) => stream.pipeThrough(new TextDecoderStream()).getReader());
+    this.#read = Promise.all(this.#readers.map(async (reader) => {
+      for (let part = await reader.read(); !part.done; part = await reader.read()) this.#output += part.value;
+    }));
+  }
+
+  get output(): string {
+    return this.#output.trimEnd();
+  }
+
+  /** Closes the terminal, so to say. */
+  async stopReading(): Promise<void> {
+    await Promise.all(this.#readers.map((reader) => reader.cancel()));
+  }
+
+  /** Waits for a line and returns what its first group matched. */
+  async find(pattern: RegExp): Promise<string> {
+    await until(() => pattern.test(this.output));
+    return pattern.exec(this.output)![1] ?? "";
+  }
+
+  /** Process id of the latest worker. */
+  async workerPid(): Promise<number> {
+    await this.find(/"event":"worker_started","pid":(\d+)/);
+    return Number([...this.output.matchAll(/"event":"worker_started","pid":(\d+)/g)].at(-1)![1]);
+  }
+
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Waits for the end and returns the exit code. */
+  async exitCode(): Promise<number> {
+    const { code } = await this.#child.status;
+    await this.#read;
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It ended by itself.
+    }
+    await this.exitCode();
+  }
+}
+
+async function withFolder(test: (data: string) => Promise<void>): Promise<void> {
+  const data = await Deno.makeTempDir();
+  try {
+    await test(data);
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+}
+
+async function assertRefused(
+  env: Record<string, string>,
+  { code, says }: { code: number; says: RegExp },
+): Promise<void> {
+  await using runtime = new Runtime(env);
+  assert.equal(await runtime.exitCode(), code, runtime.output);
+  assert.match(runtime.output, says);
+  assert.doesNotMatch(runtime.output, /\bat file:/);
+}
+
+Deno.test("Rookery names a wrong setting and exits with 2", async () => {
+  await withFolder(async (ROOKERY_DATA) => {
+    const says = /^PORT must be a whole number from 0 to 65535; it is "abc"$/;
+    await assertRefused({ ROOKERY_DATA, PORT: "abc" }, { code: 2, says });
+    await assertRefused({ ROOKERY_DATA, ROOKERY_PROT: "1" }, { code: 2, says: /^Unknown setting ROOKERY_PROT/ });
+    const file = `${ROOKERY_DATA}/file`;
+    await Deno.writeTextFile(file, "");
+    await assertRefused({ ROOKERY_DATA: `${file}/data` }, { code: 2, says: /^Cannot use the data folder / });
+    const log = { ROOKERY_DATA, ROOKERY_LOG_FILE: `${file}/log` };
+    await assertRefused(log, { code: 2, says: /^Cannot write to ROOKERY_LOG_FILE / });
+  });
+});
+
+Deno.test("Rookery refuses an address that others can reach without a key, with code 2 and before it listens", async () => {
+  await withFolder(async (ROOKERY_DATA) => {
+    await assertRefused({ ROOKERY_DATA, HOST: "0.0.0.0" }, { code: 2, says: /^HOST is "0\.0\.0\.0", which other/ });
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(ROOKERY_DATA)), []);
+  });
+});
+
+Deno.test("Rookery says that the port is busy, and how to choose another, with code 3", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const PORT = String(listener.addr.port);
+  await withFolder(async (ROOKERY_DATA) => {
+    const says = new RegExp(`^Cannot listen on port ${PORT} of 127\\.0\\.0\\.1: .*PORT=`);
+    await assertRefused({ ROOKERY_DATA, PORT }, { code: 3, says });
+  });
+});
+
+Deno.test("Rookery says that another one uses the data folder, with code 4", async () => {
+  await withFolder(async (ROOKERY_DATA) => {
+    using lock = await Deno.open(`${ROOKERY_DATA}/rookery.lock`, { create: true, write: true });
+    await lock.lock(true);
+    await lock.write(new TextEncoder().encode('{"pid":12,"port":8000}'));
+    const says = /^Cannot start: another Rookery \(process 12, port 8000\) uses the data folder/;
+    await assertRefused({ ROOKERY_DATA }, { code: 4, says });
+  });
+});
+
+Deno.test("Rookery says how to get a model that is not there, with code 7", async () => {
+  await withFolder(async (ROOKERY_DATA) => {
+    const env = { ROOKERY_DATA, ROOKERY_MODEL: "llama-3.2-3b-instruct" };
+    await assertRefused(env, { code: 7, says: /deno task models pull llama-3\.2-3b-instruct/ });
+  });
+});
+
+Deno.test("Rookery says what is wrong with a damaged model, with code 7, and starts no worker", async () => {
+  await withFolder(async (ROOKERY_DATA) => {
+    await Deno.mkdir(`${ROOKERY_DATA}/models`);
+    await Deno.writeTextFile(`${ROOKERY_DATA}/models/broken.gguf`, "GGUF but not really");
+    await using runtime = new Runtime({ ROOKERY_DATA, ROOKERY_MODEL: "broken" });
+    assert.equal(await runtime.exitCode(), 7);
+    assert.match(runtime.output, /broken/);
+    assert.doesNotMatch(runtime.output, /worker_started/);
+  });
+});
+
+skipUnless(testModel("smollm2-135m"), "Rookery serves, drains and leaves nothing behind", testServing);
+
+function testServing(modelPath: string): void {
+  /** What the first start measured: the others need not measure it again. */
+  let calibration: string | null = null;
+
+  async function withModel(test: (env: Record<string, string>, data: string) => Promise<void>): Promise<void> {
+    await withFolder(async (data) => {
+      await Deno.mkdir(`${data}/models`);
+      await Deno.symlink(modelPath, `${data}/models/smollm2-135m.gguf`);
+      if (calibration !== null) {
+        await Deno.mkdir(`${data}/cache`);
+        await Deno.writeTextFile(`${data}/cache/calibration.json`, calibration);
+      }
+      await test({ ROOKERY_DATA: data, ROOKERY_CONTEXT: "2048", ROOKERY_SEQUENCES: "2" }, data);
+    });
+  }
+
+  function ask(url: string, completionTokens: number): Promise<Response> {
+    const messages = [{ role: "user", content: "Tell me a very long story about ravens." }];
+    const body = { model: "smollm2-135m", messages, stream: true, max_tokens: completionTokens };
+    const headers = { "content-type": "application/json" };
+    return fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body: JSON.stringify(body) });
+  }
+
+  const ready = /Rookery is ready at (http:\S+)/;
+
+  Deno.test("Rookery says where it is, answers, tells functions where its worker is, and ends on TERM", async () => {
+    await withModel(async (env, data) => {
+      await using runtime = new Runtime(env);
+      const url = await runtime.find(ready);
+      assert.equal(JSON.parse(await Deno.readTextFile(`${data}/rookery.lock`)).port, Number(new URL(url).port));
+      const address = JSON.parse(await Deno.readTextFile(`${data}/run/worker.json`));
+      assert.match(address.url, /^http:\/\/127\.0\.0\.1:\d+$/);
+      if (Deno.build.os !== "windows") {
+        assert.equal((await Deno.stat(`${data}/run/worker.json`)).mode! & 0o777, 0o600);
+      }
+      const response = await ask(url, 8);
+      assert.equal(response.status, 200);
+      assert.match(await response.text(), /data: \[DONE\]\n\n$/);
+      const worker = await runtime.workerPid();
+      runtime.signal("SIGTERM");
+      assert.equal(await runtime.exitCode(), 0, runtime.output);
+      assert.equal(await isRunning(worker), false);
+      await assert.rejects(Deno.stat(`${data}/run/worker.json`), Deno.errors.NotFound);
+      calibration = await Deno.readTextFile(`${data}/cache/calibration.json`);
+      assert.match(calibration, /"decodeOne"/);
+    });
+  });
+
+  Deno.test("a Ctrl-C that arrives twice at once lets the answer under way end", async () => {
+    await withModel(async (env) => {
+      await using runtime = new Runtime(env);
+      const response = await ask(await runtime.find(ready), 64);
+      const worker = await runtime.workerPid();
+      runtime.signal("SIGINT");
+      runtime.signal("SIGINT");
+      assert.match(await response.text(), /"finish_reason":"(length|stop)"[^]*data: \[DONE\]\n\n$/);
+      assert.equal(await runtime.exitCode(), 0, runtime.output);
+      assert.equal(await isRunning(worker), false);
+    });
+  });
+
+  Deno.test("a second Ctrl-C ends at once, with the answer under way", async () => {
+    await withModel(async (env) => {
+      await using runtime = new Runtime({ ...env, ROOKERY_CONTEXT: "8192" });
+      const response = await ask(await runtime.find(ready), 8_000);
+      const worker = await runtime.workerPid();
+      runtime.signal("SIGINT");
+      await new Promise((resolve) => setTimeout(resolve, 1_200));
+      runtime.signal("SIGINT");
+      assert.equal(await runtime.exitCode(), 130, runtime.output);
+      assert.doesNotMatch(await response.text().catch(() => ""), /\[DONE\]/);
+      await until(async () => !await isRunning(worker));
+      assert.equal(await isRunning(worker), false);
+    });
+  });
+
+  Deno.test("kill -9 of the runtime leaves no worker, while the model loads and while it generates", async () => {
+    await withModel(async (env) => {
+      await using loading = new Runtime(env);
+      const loadingWorker = await loading.workerPid();
+      loading.signal("SIGKILL");
+      await until(async () => !await isRunning(loadingWorker));
+      assert.equal(await isRunning(loadingWorker), false);
+
+      await using generating = new Runtime(env);
+      const response = await ask(await generating.find(ready), 2_000);
+      const worker = await generating.workerPid();
+      generating.signal("SIGKILL");
+      await until(async () => !await isRunning(worker));
+      assert.equal(await isRunning(worker), false);
+      await assert.rejects(response.text());
+    });
+  });
+
+  Deno.test("kill -9 of the worker ends an answer with one coded error, and the next is answered", async () => {
+    await withModel(async (env) => {
+      await using runtime = new Runtime(env);
+      const url = await runtime.find(ready);
+      const response = await ask(url, 2_000);
+      const chunks = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      while (!/"content":"[^"]/.test(text)) text += (await chunks.read()).value ?? assert.fail("no text came");
+      Deno.kill(await runtime.workerPid(), "SIGKILL");
+      for (let part = await chunks.read(); !part.done; part = await chunks.read()) text += part.value;
+      assert.equal(text.match(/"code":"engine_gone"/g)?.length, 1);
+      const next = await ask(url, 4);
+      assert.equal(next.status, 200);
+      assert.match(await next.text(), /data: \[DONE\]\n\n$/);
+      runtime.signal("SIGTERM");
+      assert.equal(await runtime.exitCode(), 0, runtime.output);
+    });
+  });
+
+  Deno.test("what the worker finds wrong ends Rookery with one sentence and the code for it", async () => {
+    await withModel(async (env) => {
+      const says = /^ROOKERY_CONTEXT is 1048576, but "smollm2-135m" was trained for 8192 tokens at most$/m;
+      await assertRefused({ ...env, ROOKERY_CONTEXT: "1048576" }, { code: 2, says });
+    });
+  });
+
+  Deno.test("a terminal that is closed does not keep Rookery from ending well", async () => {
+    await withModel(async (env) => {
+      await using runtime = new Runtime(env);
+      await runtime.find(ready);
+      const worker = await runtime.workerPid();
+      await runtime.stopReading();
+      runtime.signal("SIGTERM");
+      assert.equal(await runtime.exitCode(), 0);
+      assert.equal(await isRunning(worker), false);
+    });
+  });
+}
