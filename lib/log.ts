@@ -1,5 +1,3 @@
-import { DomainError } from "./errors.ts";
-
 /** How important a line is; a logger leaves out what is less important than its own level. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -66,31 +64,4 @@ function replaceValue(_key: string, value: unknown): unknown {
   if (!(value instanceof Error)) return value;
   const code = "code" in value ? value.code : undefined;
   return { name: value.name, message: value.message, code, stack: value.stack, cause: value.cause };
-}
-
-/**
- * Opens where a log's lines go: the end of a file, readable by its owner alone, or standard error when `path` is null.
- * A line is written at once, so that none is lost when the process ends.
- *
- * @throws {DomainError} `invalid_config` when the file cannot be opened.
- */
-export function openLogWriter(path: string | null): (line: string) => void {
-  const encoder = new TextEncoder();
-  const target = path === null ? Deno.stderr : openLogFile(path);
-  return (line) => {
-    let bytes = encoder.encode(line);
-    while (bytes.length > 0) bytes = bytes.subarray(target.writeSync(bytes));
-  };
-}
-
-function openLogFile(path: string): Deno.FsFile {
-  try {
-    return Deno.openSync(path, { append: true, create: true, mode: 0o600 });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : "unknown reason";
-    throw new DomainError("invalid_config", `Cannot write the log file ${path}: ${reason}`, {
-      param: "ROOKERY_LOG_FILE",
-      cause,
-    });
-  }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DomainError } from "./errors.ts";
-import { createLogger, type LogLevel, openLogWriter, silentLogger } from "./log.ts";
+import { createLogger, type LogLevel, silentLogger } from "./log.ts";
 
 function createTestLogger(level: LogLevel = "debug") {
   const lines: string[] = [];
@@ -59,19 +59,4 @@ Deno.test("createLogger() survives fields that are no JSON and a writer that thr
   });
   assert.doesNotThrow(() => broken.info("request"));
   assert.doesNotThrow(() => silentLogger.error("request"));
-});
-
-Deno.test("openLogWriter() appends to a file that its owner alone may read", async () => {
-  const path = `${await Deno.makeTempDir()}/rookery.log`;
-  openLogWriter(path)("one\n");
-  openLogWriter(path)("two\n");
-  assert.equal(await Deno.readTextFile(path), "one\ntwo\n");
-  if (Deno.build.os !== "windows") assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
-  await Deno.remove(path);
-});
-
-Deno.test("openLogWriter() names the setting when the file cannot be opened", () => {
-  assert.throws(() => openLogWriter("/dev/null/rookery.log"), (error: DomainError) => {
-    return error.code === "invalid_config" && error.param === "ROOKERY_LOG_FILE";
-  });
 });

@@ -3,8 +3,9 @@ import type { WorkerAddress } from "../../lib/contracts/worker.ts";
 import { isLoopback, readSettings } from "../../lib/env.ts";
 import { DomainError } from "../../lib/errors.ts";
 import type { ChatEngine } from "../../lib/inference/engine.ts";
-import { createLogger, openLogWriter } from "../../lib/log.ts";
+import { createLogger } from "../../lib/log.ts";
 import { nameDataFolder } from "../../lib/runtime/data_folder.ts";
+import { openLogFile } from "../../lib/runtime/log_file.ts";
 import type { App, EdgeOptions } from "./create_function.ts";
 import { dialectOf, toErrorResponse } from "./errors.ts";
 import { WorkerFinder } from "./worker_finder.ts";
@@ -32,7 +33,7 @@ export function createStandalone(
 ): { fetch(request: Request, info: ServeInfo): Response | Promise<Response> } {
   const settings = readSettings(env);
   const { apiKey, allowedHosts, allowedOrigins } = settings;
-  const log = createLogger({ level: settings.logLevel, write: openLogWriter(settings.logFile) });
+  const log = createLogger({ level: settings.logLevel, write: openLogFile(settings.logFile) });
   const engine = new WorkerFinder({ path: nameDataFolder(resolve(settings.dataDir)).worker, connect });
   const app = createApp({ engine, edge: { apiKey, allowedHosts, allowedOrigins, log } });
   return {
