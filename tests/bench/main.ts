@@ -45,7 +45,7 @@ async function provideStarter(): Promise<string> {
 /** Measures one model in `count` rounds, after one that warms both servers up and is thrown away. */
 async function measureModel(model: ServedModel, llamaServer: string | null, count: number): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const rookery = stack.use(await startRookery(model, config.tasks.start, folder));
+  const rookery = stack.use(await startRookery(model, folder));
   const context = await readServedContext(rookery);
   const other = llamaServer === null ? null : stack.use(await startLlamaServer(model, llamaServer, context));
   const rounds: Round[] = [];

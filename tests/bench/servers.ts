@@ -25,8 +25,8 @@ export interface ServedContext {
   sequences: number;
 }
 
-/** Starts Rookery as users do, with its defaults, on data of its own. `command` is the task `start` of deno.json. */
-export async function startRookery(model: ServedModel, command: string, folder: string): Promise<Server> {
+/** Starts Rookery as users do, with `deno task start` and its defaults, on data of its own below `folder`. */
+export async function startRookery(model: ServedModel, folder: string): Promise<Server> {
   const data = `${folder}/rookery-${model.id}`;
   await Deno.mkdir(`${data}/models`, { recursive: true });
   const place = `${data}/models/${model.id}.gguf`;
@@ -34,9 +34,9 @@ export async function startRookery(model: ServedModel, command: string, folder: 
     if (!(error instanceof Deno.errors.AlreadyExists)) await Deno.copyFile(model.path, place);
   });
   const port = findFreePort();
-  const [, ...args] = command.split(" ");
   const env = { PORT: `${port}`, ROOKERY_DATA: data, ROOKERY_MODEL: model.id };
-  return await start({ name: "Rookery", path: Deno.execPath(), args, env, port, model });
+  const args = ["task", "--quiet", "start"];
+  return await start({ name: "Rookery", path: Deno.execPath(), args, env, port, model, isLauncher: true });
 }
 
 /** The flags that llama-server gets: the model, where to listen, and Rookery's context and conversations. */
@@ -48,7 +48,7 @@ export function llamaServerFlags({ contextTokens, sequences }: ServedContext): s
 export async function startLlamaServer(model: ServedModel, path: string, context: ServedContext): Promise<Server> {
   const port = findFreePort();
   const args = ["--model", model.path, "--host", "127.0.0.1", "--port", `${port}`, ...llamaServerFlags(context)];
-  return await start({ name: "llama-server", path, args, env: {}, port, model });
+  return await start({ name: "llama-server", path, args, env: {}, port, model, isLauncher: false });
 }
 
 /** Asks Rookery, through Ollama's API, for the context that it serves, and through `/status` for its conversations. */
@@ -68,9 +68,11 @@ interface StartOptions {
   env: Record<string, string>;
   port: number;
   model: ServedModel;
+  /** Whether the process only starts the server, so that its own memory is not counted. */
+  isLauncher: boolean;
 }
 
-async function start({ name, path, args, env, port, model }: StartOptions): Promise<Server> {
+async function start({ name, path, args, env, port, model, isLauncher }: StartOptions): Promise<Server> {
   const child = new Deno.Command(path, { args, env, stdin: "null", stdout: "null", stderr: "null" }).spawn();
   let ended = false;
   const status = child.status.then((status) => {
@@ -80,7 +82,7 @@ async function start({ name, path, args, env, port, model }: StartOptions): Prom
   const server: Server = {
     name,
     url: `http://127.0.0.1:${port}`,
-    measureMemory: () => measureTree(child.pid),
+    measureMemory: () => measureTree(child.pid, isLauncher),
     async [Symbol.asyncDispose]() {
       if (!ended) child.kill("SIGTERM");
       const timer = setTimeout(() => child.kill("SIGKILL"), END_LIMIT_MS);
@@ -115,8 +117,8 @@ function findFreePort(): number {
   return listener.addr.port;
 }
 
-/** Adds up VmRSS of a process and of its descendants, from /proc (Linux). */
-async function measureTree(root: number): Promise<number> {
+/** Adds up VmRSS of the descendants of a process, and its own unless `isLauncher`, from /proc (Linux). */
+async function measureTree(root: number, isLauncher: boolean): Promise<number> {
   const parents = new Map<number, number>();
   const memory = new Map<number, number>();
   for await (const { name } of Deno.readDir("/proc")) {
@@ -129,7 +131,7 @@ async function measureTree(root: number): Promise<number> {
   for (const [pid, bytes] of memory) {
     let ancestor: number | undefined = pid;
     while (ancestor !== undefined && ancestor > 1 && ancestor !== root) ancestor = parents.get(ancestor);
-    if (ancestor === root) sum += bytes;
+    if (ancestor === root && !(isLauncher && pid === root)) sum += bytes;
   }
   return sum;
 }
