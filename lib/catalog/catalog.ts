@@ -266,8 +266,8 @@ class FolderCatalog implements Catalog {
       const manifest = (await this.#readManifests()).get(id);
       const fileName = file?.fileName ?? manifest?.files[0].name ?? null;
       const partialBytes = fileName === null ? 0 : await this.#folder.measureParts(fileName);
-      if (file === null && partialBytes === 0) await this.find(id); // throws with all that can be said
-      if (fileName !== null) await this.#folder.removeParts(fileName);
+      const hadParts = fileName !== null && await this.#folder.removeParts(fileName);
+      if (file === null && !hadParts) await this.find(id); // throws with all that can be said
       if (file !== null) await this.#folder.remove(file);
       return partialBytes + (file?.sizeBytes ?? 0);
     };

@@ -181,7 +181,11 @@ Deno.test("remove() frees a model, or what an unfinished pull left, and nothing 
   assert.deepEqual(await home.names(), ["mine.too.gguf", "mine.too.json"]);
   await Deno.writeFile(home.path("tiny.gguf.part"), MODEL.subarray(0, 1_000));
   await Deno.writeTextFile(home.path("tiny.gguf.part.json"), "{}");
-  assert.equal(await catalog.remove("tiny"), 1_000);
+  await Deno.mkdir(home.path("tiny.gguf.part.pip/pip-unpack"), { recursive: true });
+  await Deno.writeFile(home.path("tiny.gguf.part.pip/pip-unpack/tiny.whl"), MODEL.subarray(0, 500));
+  assert.equal(await catalog.remove("tiny"), 1_500);
+  await Deno.mkdir(home.path("tiny.gguf.part.pip"));
+  assert.equal(await catalog.remove("tiny"), 0);
   assert.deepEqual(await home.names(), ["mine.too.gguf", "mine.too.json"]);
   await assert.rejects(catalog.remove("tiny"), { code: "model_not_found" });
 });

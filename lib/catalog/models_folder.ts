@@ -70,17 +70,16 @@ export class ModelsFolder {
 
   /** Bytes of an unfinished pull of the file of that name. */
   async measureParts(fileName: string): Promise<number> {
-    let bytes = 0;
-    for (const name of await this.#listParts(fileName)) {
-      const info = await Deno.stat(this.pathOf(name)).catch(() => null);
-      if (info?.isFile && !name.endsWith(".json")) bytes += info.size;
-    }
-    return bytes;
+    const names = (await this.#listParts(fileName)).filter((name) => !name.endsWith(".json"));
+    const sizes = await Promise.all(names.map((name) => measureTree(this.pathOf(name))));
+    return sizes.reduce((sum, size) => sum + size, 0);
   }
 
-  /** Removes what an unfinished pull of the file of that name left. */
-  async removeParts(fileName: string): Promise<void> {
-    await removeAll(...(await this.#listParts(fileName)).map((name) => this.pathOf(name)));
+  /** Removes what an unfinished pull of the file of that name left, and tells whether there was anything. */
+  async removeParts(fileName: string): Promise<boolean> {
+    const names = await this.#listParts(fileName);
+    await removeAll(...names.map((name) => this.pathOf(name)));
+    return names.length > 0;
   }
 
   async #listParts(fileName: string): Promise<string[]> {
@@ -125,6 +124,15 @@ export class ModelsFolder {
   async remove(file: StoredFile): Promise<void> {
     await removeAll(file.path, sidecarPath(file.path));
   }
+}
+
+/** Bytes of a file or of all files of a folder; what goes away meanwhile counts nothing. */
+async function measureTree(path: string): Promise<number> {
+  const info = await Deno.lstat(path).catch(() => null);
+  if (info === null || !info.isDirectory) return info?.size ?? 0;
+  const entries = await Array.fromAsync(Deno.readDir(path)).catch(() => []);
+  const sizes = await Promise.all(entries.map((entry) => measureTree(join(path, entry.name))));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 function sidecarPath(path: string): string {

