@@ -1,7 +1,7 @@
 import type { ThreadPlan } from "../contracts/worker.ts";
 
 /** Tokens of the batches that are measured: one stream, a few streams, a prompt. */
-export const CALIBRATED_BATCH_TOKENS: Readonly<Record<keyof ThreadPlan, number>> = {
+const CALIBRATED_BATCH_TOKENS: Readonly<Record<keyof ThreadPlan, number>> = {
   decodeOne: 1,
   decodeMany: 4,
   prefill: 32,

@@ -1,7 +1,7 @@
 import { DomainError } from "../errors.ts";
 
 /** Most context that is served when nobody asked for a number: what Copilot's agent mode wants, at a bearable price. */
-export const CONTEXT_TOKENS_DEFAULT_MAX = 32_768;
+const CONTEXT_TOKENS_DEFAULT_MAX = 32_768;
 const SEQUENCES_DEFAULT = 4;
 const CONTEXT_TOKENS_MIN = 2_048;
 /** llama.cpp rounds a context up to this; asking for multiples keeps what is reported equal to what is served. */
