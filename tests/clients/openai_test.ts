@@ -1,0 +1,223 @@
+import assert from "node:assert/strict";
+import OpenAI from "openai";
+import { until } from "../fixtures/processes.ts";
+import { readBytes } from "../fixtures/http.ts";
+import { type StartedRookery, startRookery } from "../fixtures/started_rookery.ts";
+import { skipUnless, testModel } from "../prerequisites.ts";
+import { findStreamViolations } from "./copilot_stream.ts";
+
+const CONTEXT_TOKENS = 2048;
+
+type Messages = OpenAI.ChatCompletionMessageParam[];
+
+const CAPITAL: Messages = [{ role: "user", content: "What is the capital of France? Answer in one short sentence." }];
+const STORY: Messages = [{ role: "user", content: "Tell me a very long story about ravens." }];
+
+skipUnless(testModel("smollm2-135m"), "OpenAI's own library speaks to Rookery", (modelPath) => {
+  Deno.test("OpenAI's own library speaks to Rookery", async (t) => {
+    await using rookery = await startRookery(modelPath, { ROOKERY_CONTEXT: String(CONTEXT_TOKENS) });
+    const client = new OpenAI({ baseURL: `${rookery.url}/v1`, apiKey: "none", maxRetries: 0 });
+    const model = rookery.model;
+    for (const [name, check] of Object.entries({ ...CHATS, ...STREAMS, ...ERRORS })) {
+      await t.step(name, () => check({ client, model, rookery }));
+    }
+    assert.doesNotMatch(rookery.output, /"level":"error"|capital|ravens/i, "no failure and no content in the log");
+  });
+});
+
+interface Subject {
+  client: OpenAI;
+  model: string;
+  rookery: StartedRookery;
+}
+
+type Checks = Record<string, (subject: Subject) => Promise<void>>;
+
+const CHATS: Checks = {
+  async "it lists and describes the model"({ client, model }) {
+    const models = await Array.fromAsync(client.models.list());
+    assert.deepEqual(models.map(({ id }) => id), [model]);
+    assert.partialDeepStrictEqual(await client.models.retrieve(model), { context_length: CONTEXT_TOKENS });
+  },
+
+  async "it gets an answer, counted"({ client, model }) {
+    const completion = await client.chat.completions.create({ model, messages: CAPITAL, temperature: 0 });
+    assert.match(completion.choices[0]!.message.content!, /Paris/);
+    assert.equal(completion.choices[0]!.finish_reason, "stop");
+    const { prompt_tokens, completion_tokens, total_tokens } = completion.usage!;
+    assert.ok(prompt_tokens > 10 && completion_tokens > 0);
+    assert.equal(total_tokens, prompt_tokens + completion_tokens);
+  },
+
+  async "the second turn finds the first in the cache"({ client, model }) {
+    const messages: Messages = [{ role: "user", content: "My name is Ada. Remember it, please." }];
+    const first = await client.chat.completions.create({ model, messages, temperature: 0, max_tokens: 32 });
+    messages.push(first.choices[0]!.message, { role: "user", content: "What is my name?" });
+    const second = await client.chat.completions.create({ model, messages, temperature: 0, max_tokens: 16 });
+    assert.ok(second.usage!.prompt_tokens_details!.cached_tokens! >= first.usage!.prompt_tokens / 2);
+  },
+
+  async "it is cut at max_tokens"({ client, model }) {
+    const completion = await client.chat.completions.create({ model, messages: STORY, max_tokens: 5 });
+    assert.equal(completion.choices[0]!.finish_reason, "length");
+    assert.equal(completion.usage!.completion_tokens, 5);
+  },
+
+  async "a stop text ends the answer and is no part of it"({ client, model }) {
+    const ask = { model, messages: CAPITAL, temperature: 0 };
+    const whole = (await client.chat.completions.create(ask)).choices[0]!.message.content!;
+    const completion = await client.chat.completions.create({ ...ask, stop: ["Paris"] });
+    assert.equal(completion.choices[0]!.message.content, whole.slice(0, whole.indexOf("Paris")));
+    assert.equal(completion.choices[0]!.finish_reason, "stop");
+  },
+
+  async "one seed gives one answer, and another seed another"({ client, model }) {
+    const ask = async (seed: number) => {
+      const answer = await client.chat.completions.create({
+        model,
+        messages: STORY,
+        seed,
+        temperature: 1,
+        max_tokens: 24,
+      });
+      return answer.choices[0]!.message.content;
+    };
+    const first = await ask(1);
+    assert.equal(await ask(1), first);
+    assert.notEqual(await ask(2), first);
+  },
+
+  async "several user messages in a row, a developer's and content parts are all read"({ client, model }) {
+    const ask = async (messages: Messages) => {
+      const answer = await client.chat.completions.create({ model, messages, temperature: 0, max_tokens: 8 });
+      return answer.usage!.prompt_tokens;
+    };
+    const rest: Messages = [
+      { role: "user", content: "I live in a small town." },
+      { role: "user", content: [{ type: "text", text: "What is" }, { type: "text", text: "my favourite animal?" }] },
+    ];
+    const [with_, without] = [
+      await ask([{ role: "developer", content: "Be as brief as you can." }, ...rest]),
+      await ask(rest),
+    ];
+    assert.ok(with_ > 20 && without > 15 && with_ !== without);
+  },
+};
+
+const STREAMS: Checks = {
+  async "it gets a stream, with usage at its end"({ client, model }) {
+    const stream = await client.chat.completions.create({
+      model,
+      messages: CAPITAL,
+      temperature: 0,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    const chunks = await Array.fromAsync(stream);
+    assert.match(chunks.map(({ choices }) => choices[0]?.delta.content ?? "").join(""), /Paris/);
+    assert.deepEqual(chunks.flatMap(({ choices }) => choices[0]?.finish_reason ?? []), ["stop"]);
+    assert.ok(chunks.at(-1)!.usage!.total_tokens > 0);
+  },
+
+  async "what streams is what is answered as a whole"({ client, model }) {
+    const ask = { model, messages: STORY, temperature: 0.7, seed: 3, max_tokens: 40 };
+    const whole = await client.chat.completions.create(ask);
+    const streamed = await client.chat.completions.stream(ask).finalChatCompletion();
+    assert.equal(streamed.choices[0]!.message.content, whole.choices[0]!.message.content);
+  },
+
+  async "eight streams at once are all as Copilot needs them"({ model, rookery }) {
+    const streams = Array.from({ length: 8 }, async (_, seed) => {
+      const body = {
+        model,
+        messages: STORY,
+        seed,
+        max_tokens: 20,
+        stream: true,
+        stream_options: { include_usage: true },
+      };
+      const response = await post(rookery, body);
+      assert.equal(response.status, 200);
+      assert.deepEqual(findStreamViolations(await readBytes(response)), []);
+    });
+    await Promise.all(streams);
+  },
+
+  async "Copilot's agent mode gets its answer"({ model, rookery }) {
+    const response = await post(rookery, { ...COPILOT, model, max_tokens: 16 });
+    assert.equal(response.status, 200);
+    assert.deepEqual(findStreamViolations(await readBytes(response)), []);
+  },
+
+  async "an answer that is left frees its place"({ client, model, rookery }) {
+    const stream = await client.chat.completions.create({ model, messages: STORY, stream: true });
+    for await (const chunk of stream) {
+      if (chunk.choices[0]?.delta.content) stream.controller.abort();
+    }
+    await until(async () => (await readStatus(rookery)).engine.active === 0);
+    assert.equal((await readStatus(rookery)).engine.active, 0);
+  },
+};
+
+const ERRORS: Checks = {
+  async "an unknown model is a NotFoundError that names the one there is"({ client, model }) {
+    const asking = client.chat.completions.create({ model: "gpt-4", messages: CAPITAL });
+    await assert.rejects(asking, (error) => {
+      assert.ok(error instanceof OpenAI.NotFoundError);
+      assert.equal(error.code, "model_not_found");
+      assert.equal(error.param, "model");
+      return error.message.includes(`there is "${model}"`);
+    });
+  },
+
+  async "a context overflow is a BadRequestError with both numbers"({ client, model }) {
+    const messages: Messages = [{ role: "user", content: "word ".repeat(3 * CONTEXT_TOKENS) }];
+    for (const stream of [false, true]) {
+      await assert.rejects(client.chat.completions.create({ model, messages, stream }), (error) => {
+        assert.ok(error instanceof OpenAI.BadRequestError);
+        assert.equal(error.code, "context_length_exceeded");
+        return /\d{4,5}/.test(error.message) && error.message.includes(String(CONTEXT_TOKENS));
+      });
+    }
+  },
+
+  async "a wrong type is a BadRequestError that names the parameter"({ client, model }) {
+    const wrong = { model, messages: CAPITAL, temperature: "hot" as unknown as number };
+    await assert.rejects(client.chat.completions.create(wrong), (error) => {
+      return error instanceof OpenAI.BadRequestError && error.param === "temperature";
+    });
+  },
+};
+
+const COPILOT = {
+  messages: [
+    { role: "system", content: "S" },
+    { role: "user", content: "<environment_info>…" },
+    { role: "user", content: "<userRequest>\nfix\n</userRequest>" },
+    {
+      role: "assistant",
+      content: "",
+      tool_calls: [{
+        id: "call_1",
+        function: { name: "read_file", arguments: '{"filePath":"/w/a.ts"}' },
+        type: "function",
+      }],
+    },
+    { role: "tool", content: "…", tool_call_id: "call_1" },
+  ],
+  temperature: 0.1,
+  top_p: 1,
+  tools: [{ type: "function", function: { name: "read_file", description: "d", parameters: { type: "object" } } }],
+  n: 1,
+  stream: true,
+  stream_options: { include_usage: true },
+};
+
+async function post(rookery: StartedRookery, body: object): Promise<Response> {
+  const headers = { "content-type": "application/json", authorization: "Bearer " };
+  return await fetch(`${rookery.url}/v1/chat/completions`, { method: "POST", body: JSON.stringify(body), headers });
+}
+
+async function readStatus(rookery: StartedRookery): Promise<{ engine: { active: number } }> {
+  return await (await fetch(`${rookery.url}/status`)).json();
+}
