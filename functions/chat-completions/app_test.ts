@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DomainError } from "../../lib/errors.ts";
 import { createScriptedEngine, type ScriptedEngine } from "../../lib/inference/scripted_engine.ts";
+import { COPILOT_AGENT_BODY } from "../../tests/fixtures/client_bodies.ts";
 import { postJson, readBytes, readJson } from "../../tests/fixtures/http.ts";
 import { findStreamViolations } from "../../tests/clients/copilot_stream.ts";
 import { createApp } from "./app.ts";
@@ -219,41 +220,14 @@ Deno.test("Every role and every form of content becomes text for the prompt", as
 Deno.test("Copilot's agent mode gets an answer to its body as it is", async () => {
   const { engine, app } = createTestApp();
   engine.enqueue("Done");
-  const body = {
-    model: "scripted",
-    messages: [
-      { role: "system", content: "S" },
-      { role: "user", content: "<environment_info>…" },
-      { role: "user", content: "<userRequest>\nfix\n</userRequest>" },
-      {
-        role: "assistant",
-        content: "",
-        tool_calls: [{
-          id: "call_1",
-          function: { name: "read_file", arguments: '{"filePath":"/w/a.ts"}' },
-          type: "function",
-        }],
-      },
-      { role: "tool", content: "…", tool_call_id: "call_1" },
-    ],
-    temperature: 0.1,
-    top_p: 1,
-    tools: [{
-      type: "function",
-      function: {
-        name: "read_file",
-        description: "d",
-        parameters: { type: "object", properties: { filePath: { type: "string" } }, required: ["filePath"] },
-      },
-    }],
-    n: 1,
-    stream: true,
-    stream_options: { include_usage: true },
-  };
+  const body = { model: "scripted", ...COPILOT_AGENT_BODY };
   const response = await postJson(app, PATH, { body, headers: { authorization: "Bearer " } });
   assert.equal(response.status, 200);
   assert.deepEqual(findStreamViolations(await readBytes(response)), []);
-  assert.equal(engine.requests[0]!.messages!.length, 5);
+  assert.deepEqual(engine.requests[0]!.messages!.slice(3), [
+    { role: "assistant", content: '{"name":"read_file","arguments":{"filePath":"/w/a.ts"}}' },
+    { role: "tool", content: "…" },
+  ]);
 });
 
 Deno.test("Wrong types and values get a 400 that names the parameter", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DomainError } from "../../lib/errors.ts";
 import { createScriptedEngine } from "../../lib/inference/scripted_engine.ts";
+import { HOME_ASSISTANT_BODY, OLLAMA_EXTENSION_BODY } from "../../tests/fixtures/client_bodies.ts";
 import { postJson, readJson } from "../../tests/fixtures/http.ts";
 import { createApp } from "./app.ts";
 
@@ -222,30 +223,8 @@ Deno.test("Options reach the engine, and unknown ones are accepted", async () =>
 });
 
 Deno.test("The bodies of Ollama's own extension and of Home Assistant get answers as they are", async () => {
-  const extension = {
-    messages: [{ role: "user", content: "hi" }],
-    stream: true,
-    tools: [{
-      type: "function",
-      function: { name: "t", description: "d", parameters: { type: "object", properties: {} } },
-    }],
-    options: { _capturingTokenCorrelationId: "uuid", _otelTraceContext: null },
-  };
-  assert.deepEqual((await askedBy("/api/chat", extension)).messages, extension.messages);
-  const assistant = {
-    stream: true,
-    tools: [],
-    messages: [
-      { role: "system", content: "S" },
-      { role: "user", content: "lights on" },
-      { role: "assistant", tool_calls: [{ function: { name: "HassTurnOn", arguments: { area: "kitchen" } } }] },
-      { role: "tool", content: '{"data":{},"error":null}' },
-    ],
-    options: { num_ctx: 8192 },
-    keep_alive: -1,
-    think: false,
-  };
-  assert.deepEqual((await askedBy("/api/chat", assistant)).messages!.slice(2), [
+  assert.deepEqual((await askedBy("/api/chat", OLLAMA_EXTENSION_BODY)).messages, OLLAMA_EXTENSION_BODY.messages);
+  assert.deepEqual((await askedBy("/api/chat", HOME_ASSISTANT_BODY)).messages!.slice(2), [
     { role: "assistant", content: '{"name":"HassTurnOn","arguments":{"area":"kitchen"}}' },
     { role: "tool", content: '{"data":{},"error":null}' },
   ]);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Ollama } from "ollama";
+import { HOME_ASSISTANT_BODY, OLLAMA_EXTENSION_BODY } from "../fixtures/client_bodies.ts";
 import { until } from "../fixtures/processes.ts";
 import { type StartedRookery, startRookery } from "../fixtures/started_rookery.ts";
 import { skipUnless, testModel } from "../prerequisites.ts";
@@ -111,27 +112,9 @@ const CHATS: Checks = {
 
 const BODIES: Checks = {
   async "the bodies of Ollama's extension and Home Assistant get lines that all have role and content"(subject) {
-    const extension = {
-      messages: [{ role: "user", content: "hi" }],
-      stream: true,
-      tools: [{ type: "function", function: { name: "t", description: "d", parameters: { type: "object" } } }],
-      options: { _capturingTokenCorrelationId: "uuid", _otelTraceContext: null, num_predict: 8 },
-    };
-    const assistant = {
-      stream: true,
-      tools: [],
-      messages: [
-        { role: "system", content: "S" },
-        { role: "user", content: "lights on" },
-        { role: "assistant", tool_calls: [{ function: { name: "HassTurnOn", arguments: { area: "kitchen" } } }] },
-        { role: "tool", content: '{"data":{},"error":null}' },
-      ],
-      options: { num_ctx: 8192, num_predict: 8 },
-      keep_alive: -1,
-      think: false,
-    };
-    for (const body of [extension, assistant]) {
-      const response = await post(subject, "/api/chat", { ...body, model: subject.model });
+    for (const body of [OLLAMA_EXTENSION_BODY, HOME_ASSISTANT_BODY]) {
+      const options = { ...body.options, num_predict: 8 };
+      const response = await post(subject, "/api/chat", { ...body, options, model: subject.model });
       assert.equal(response.status, 200);
       const lines = (await response.text()).replace(/\n$/, "").split("\n").map((line) => JSON.parse(line));
       for (const { message } of lines) {

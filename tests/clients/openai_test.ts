@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import OpenAI from "openai";
+import { COPILOT_AGENT_BODY } from "../fixtures/client_bodies.ts";
 import { until } from "../fixtures/processes.ts";
 import { readBytes } from "../fixtures/http.ts";
 import { type StartedRookery, startRookery } from "../fixtures/started_rookery.ts";
@@ -144,7 +145,7 @@ const STREAMS: Checks = {
   },
 
   async "Copilot's agent mode gets its answer"({ model, rookery }) {
-    const response = await post(rookery, { ...COPILOT, model, max_tokens: 16 });
+    const response = await post(rookery, { ...COPILOT_AGENT_BODY, model, max_tokens: 16 });
     assert.equal(response.status, 200);
     assert.deepEqual(findStreamViolations(await readBytes(response)), []);
   },
@@ -187,30 +188,6 @@ const ERRORS: Checks = {
       return error instanceof OpenAI.BadRequestError && error.param === "temperature";
     });
   },
-};
-
-const COPILOT = {
-  messages: [
-    { role: "system", content: "S" },
-    { role: "user", content: "<environment_info>…" },
-    { role: "user", content: "<userRequest>\nfix\n</userRequest>" },
-    {
-      role: "assistant",
-      content: "",
-      tool_calls: [{
-        id: "call_1",
-        function: { name: "read_file", arguments: '{"filePath":"/w/a.ts"}' },
-        type: "function",
-      }],
-    },
-    { role: "tool", content: "…", tool_call_id: "call_1" },
-  ],
-  temperature: 0.1,
-  top_p: 1,
-  tools: [{ type: "function", function: { name: "read_file", description: "d", parameters: { type: "object" } } }],
-  n: 1,
-  stream: true,
-  stream_options: { include_usage: true },
 };
 
 async function post(rookery: StartedRookery, body: object): Promise<Response> {
