@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createScriptedEngine, type ScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { createLogCollector, readBytes, readUntil, sendRaw, serve } from "../../tests/fixtures/http.ts";
+import { until } from "../../tests/fixtures/processes.ts";
 import { findStreamViolations } from "../../tests/clients/copilot_stream.ts";
 import { createApp } from "./app.ts";
 
@@ -29,8 +30,12 @@ function renderRequest(changes: object): string {
 }
 
 async function lineOf(lines: Record<string, unknown>[]): Promise<Record<string, unknown>> {
-  while (lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  await until(() => lines.length > 0);
   return lines[0]!;
+}
+
+async function untilIdle(engine: ScriptedEngine): Promise<void> {
+  await until(async () => (await engine.status()).active === 0);
 }
 
 Deno.test("Headers and role leave while the request waits in the queue", async () => {
@@ -76,7 +81,7 @@ Deno.test("A client that leaves a stream stops the engine, before its first toke
     await readUntil(connection, (text) => text.includes(last));
     assert.equal((await engine.status()).active, 1);
     connection.close();
-    await engine.idle();
+    await untilIdle(engine);
     const line = await lineOf(lines);
     assert.partialDeepStrictEqual(line, { stream: true, status: 200, outcome: "cancelled", completionTokens: null });
   }
@@ -92,7 +97,7 @@ Deno.test("A client that leaves while its request is queued gives its place in t
   await readUntil(second, (text) => text.includes('"role"'));
   assert.equal((await engine.status()).queued, 1);
   second.close();
-  while ((await engine.status()).queued > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  await until(async () => (await engine.status()).queued === 0);
   gate.resolve();
   assert.deepEqual(findStreamViolations(await readBytes(await first), { usage: false }), []);
 });
@@ -104,10 +109,10 @@ Deno.test("A client that leaves before a whole answer is there stops the engine"
   await using server = serve(app);
   const abortion = new AbortController();
   const answer = ask(server.url, {}, abortion.signal);
-  while (engine.charactersTaken === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  await until(() => engine.charactersTaken > 0);
   abortion.abort();
   await assert.rejects(answer, { name: "AbortError" });
-  await engine.idle();
+  await untilIdle(engine);
   assert.partialDeepStrictEqual(await lineOf(lines), { stream: false, status: 499, outcome: "cancelled" });
 });
 
@@ -127,7 +132,7 @@ Deno.test("A slow reader holds the engine back instead of filling memory", async
   }
   assert.ok(taken < characters / 2, `${taken} of ${characters} characters were taken for a reader that reads none`);
   connection.close();
-  await engine.idle();
+  await untilIdle(engine);
   assert.equal((await lineOf(lines))["outcome"], "cancelled");
 });
 

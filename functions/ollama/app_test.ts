@@ -4,6 +4,7 @@ import { createScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { HOME_ASSISTANT_BODY, OLLAMA_EXTENSION_BODY } from "../../tests/fixtures/client_bodies.ts";
 import { postJson, readJson } from "../../tests/fixtures/http.ts";
 import { createApp } from "./app.ts";
+import { ChatLine, GenerateLine } from "./schemas.ts";
 
 const HELLO = { model: "scripted", messages: [{ role: "user", content: "hello" }] };
 
@@ -123,7 +124,8 @@ Deno.test("POST /api/chat streams lines that all have a role and a content, and 
     [{ role: "assistant", content: " day" }, false],
     [{ role: "assistant", content: "" }, true],
   ]);
-  for (const { model, created_at } of lines) {
+  for (const line of lines) {
+    const { model, created_at } = ChatLine.strict().parse(line);
     assert.equal(model, "scripted");
     assert.ok(Number.isFinite(Date.parse(String(created_at))));
   }
@@ -156,7 +158,7 @@ Deno.test("POST /api/generate streams responses, and takes a system text", async
   const { engine, app } = createTestApp();
   const body = { model: "scripted", prompt: "hi", system: "S" };
   const lines = await readLines(await postJson(app, "/api/generate", { body }));
-  assert.deepEqual(lines.map(({ response }) => response), ["h", "i", ""]);
+  assert.deepEqual(lines.map((line) => GenerateLine.strict().parse(line).response), ["h", "i", ""]);
   assert.deepEqual(engine.requests[0]!.messages, [
     { role: "system", content: "S" },
     { role: "user", content: "hi" },
