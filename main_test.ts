@@ -1,76 +1,7 @@
 import assert from "node:assert/strict";
 import { isRunning, until } from "./tests/fixtures/processes.ts";
+import { Runtime } from "./tests/fixtures/runtime.ts";
 import { skipUnless, testModel } from "./tests/prerequisites.ts";
-
-const MAIN = new URL("./main.ts", import.meta.url).pathname;
-const CONFIG = new URL("./deno.json", import.meta.url).pathname;
-
-/** A started runtime, whose output is collected as it comes. */
-class Runtime implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #readers: ReadableStreamDefaultReader<string>[];
-  readonly #read: Promise<void[]>;
-  #output = "";
-
-  constructor(env: Record<string, string>) {
-    const args = ["run", "-A", "--no-prompt", "--unstable-no-legacy-abort", `--config=${CONFIG}`, MAIN];
-    const { ROOKERY_API_KEY: _key, HOST: _host, ...inherited } = Deno.env.toObject();
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args,
-      env: { ...inherited, PORT: "0", ...env },
-      clearEnv: true,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const streams = [this.#child.stdout, this.#child.stderr];
-    this.#readers = streams.map((stream) => stream.pipeThrough(new TextDecoderStream()).getReader());
-    this.#read = Promise.all(this.#readers.map(async (reader) => {
-      for (let part = await reader.read(); !part.done; part = await reader.read()) this.#output += part.value;
-    }));
-  }
-
-  get output(): string {
-    return this.#output.trimEnd();
-  }
-
-  /** Closes the terminal, so to say. */
-  async stopReading(): Promise<void> {
-    await Promise.all(this.#readers.map((reader) => reader.cancel()));
-  }
-
-  /** Waits for a line and returns what its first group matched. */
-  async find(pattern: RegExp): Promise<string> {
-    await until(() => pattern.test(this.output));
-    return pattern.exec(this.output)![1] ?? "";
-  }
-
-  /** Process id of the latest worker. */
-  async workerPid(): Promise<number> {
-    await this.find(/"event":"worker_started","pid":(\d+)/);
-    return Number([...this.output.matchAll(/"event":"worker_started","pid":(\d+)/g)].at(-1)![1]);
-  }
-
-  signal(signal: Deno.Signal): void {
-    this.#child.kill(signal);
-  }
-
-  /** Waits for the end and returns the exit code. */
-  async exitCode(): Promise<number> {
-    const { code } = await this.#child.status;
-    await this.#read;
-    return code;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#child.kill("SIGKILL");
-    } catch {
-      // It ended by itself.
-    }
-    await this.exitCode();
-  }
-}
 
 async function withFolder(test: (data: string) => Promise<void>): Promise<void> {
   const data = await Deno.makeTempDir();
@@ -148,35 +79,42 @@ Deno.test("Rookery says what is wrong with a damaged model, with code 7, and sta
   });
 });
 
-skipUnless(testModel("smollm2-135m"), "Rookery serves, drains and leaves nothing behind", testServing);
+/** What the first start measured: the others need not measure it again. */
+let calibration: string | null = null;
 
-function testServing(modelPath: string): void {
-  /** What the first start measured: the others need not measure it again. */
-  let calibration: string | null = null;
+async function withModel(
+  modelPath: string,
+  test: (env: Record<string, string>, data: string) => Promise<void>,
+): Promise<void> {
+  await withFolder(async (data) => {
+    await Deno.mkdir(`${data}/models`);
+    await Deno.symlink(modelPath, `${data}/models/smollm2-135m.gguf`);
+    if (calibration !== null) {
+      await Deno.mkdir(`${data}/cache`);
+      await Deno.writeTextFile(`${data}/cache/calibration.json`, calibration);
+    }
+    await test({ ROOKERY_DATA: data, ROOKERY_CONTEXT: "2048", ROOKERY_SEQUENCES: "2" }, data);
+  });
+}
 
-  async function withModel(test: (env: Record<string, string>, data: string) => Promise<void>): Promise<void> {
-    await withFolder(async (data) => {
-      await Deno.mkdir(`${data}/models`);
-      await Deno.symlink(modelPath, `${data}/models/smollm2-135m.gguf`);
-      if (calibration !== null) {
-        await Deno.mkdir(`${data}/cache`);
-        await Deno.writeTextFile(`${data}/cache/calibration.json`, calibration);
-      }
-      await test({ ROOKERY_DATA: data, ROOKERY_CONTEXT: "2048", ROOKERY_SEQUENCES: "2" }, data);
-    });
-  }
+function ask(url: string, completionTokens: number): Promise<Response> {
+  const messages = [{ role: "user", content: "Tell me a very long story about ravens." }];
+  const body = { model: "smollm2-135m", messages, stream: true, max_tokens: completionTokens };
+  const headers = { "content-type": "application/json" };
+  return fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body: JSON.stringify(body) });
+}
 
-  function ask(url: string, completionTokens: number): Promise<Response> {
-    const messages = [{ role: "user", content: "Tell me a very long story about ravens." }];
-    const body = { model: "smollm2-135m", messages, stream: true, max_tokens: completionTokens };
-    const headers = { "content-type": "application/json" };
-    return fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body: JSON.stringify(body) });
-  }
+const ready = /Rookery is ready at (http:\S+)/;
 
-  const ready = /Rookery is ready at (http:\S+)/;
+skipUnless(testModel("smollm2-135m"), "Rookery serves, drains and leaves nothing behind", (modelPath) => {
+  testEnds(modelPath);
+  testSuddenEnds(modelPath);
+  testTroubles(modelPath);
+});
 
+function testEnds(modelPath: string): void {
   Deno.test("Rookery says where it is, answers, tells functions where its worker is, and ends on TERM", async () => {
-    await withModel(async (env, data) => {
+    await withModel(modelPath, async (env, data) => {
       await using runtime = new Runtime(env);
       const url = await runtime.find(ready);
       assert.equal(JSON.parse(await Deno.readTextFile(`${data}/rookery.lock`)).port, Number(new URL(url).port));
@@ -199,7 +137,7 @@ function testServing(modelPath: string): void {
   });
 
   Deno.test("a Ctrl-C that arrives twice at once lets the answer under way end", async () => {
-    await withModel(async (env) => {
+    await withModel(modelPath, async (env) => {
       await using runtime = new Runtime(env);
       const response = await ask(await runtime.find(ready), 64);
       const worker = await runtime.workerPid();
@@ -212,7 +150,7 @@ function testServing(modelPath: string): void {
   });
 
   Deno.test("a second Ctrl-C ends at once, with the answer under way", async () => {
-    await withModel(async (env) => {
+    await withModel(modelPath, async (env) => {
       await using runtime = new Runtime({ ...env, ROOKERY_CONTEXT: "8192" });
       const response = await ask(await runtime.find(ready), 8_000);
       const worker = await runtime.workerPid();
@@ -225,9 +163,11 @@ function testServing(modelPath: string): void {
       assert.equal(await isRunning(worker), false);
     });
   });
+}
 
+function testSuddenEnds(modelPath: string): void {
   Deno.test("kill -9 of the runtime leaves no worker, while the model loads and while it generates", async () => {
-    await withModel(async (env) => {
+    await withModel(modelPath, async (env) => {
       await using loading = new Runtime(env);
       const loadingWorker = await loading.workerPid();
       loading.signal("SIGKILL");
@@ -245,7 +185,7 @@ function testServing(modelPath: string): void {
   });
 
   Deno.test("kill -9 of the worker ends an answer with one coded error, and the next is answered", async () => {
-    await withModel(async (env) => {
+    await withModel(modelPath, async (env) => {
       await using runtime = new Runtime(env);
       const url = await runtime.find(ready);
       const response = await ask(url, 2_000);
@@ -262,16 +202,18 @@ function testServing(modelPath: string): void {
       assert.equal(await runtime.exitCode(), 0, runtime.output);
     });
   });
+}
 
+function testTroubles(modelPath: string): void {
   Deno.test("what the worker finds wrong ends Rookery with one sentence and the code for it", async () => {
-    await withModel(async (env) => {
+    await withModel(modelPath, async (env) => {
       const says = /^ROOKERY_CONTEXT is 1048576, but "smollm2-135m" was trained for 8192 tokens at most$/m;
       await assertRefused({ ...env, ROOKERY_CONTEXT: "1048576" }, { code: 2, says });
     });
   });
 
   Deno.test("a terminal that is closed does not keep Rookery from ending well", async () => {
-    await withModel(async (env) => {
+    await withModel(modelPath, async (env) => {
       await using runtime = new Runtime(env);
       await runtime.find(ready);
       const worker = await runtime.workerPid();
