@@ -32,7 +32,6 @@ export class RequestReport {
   readonly #facts: RequestFacts;
   readonly #log: Logger;
   readonly #startedAt = performance.now();
-  #written = false;
 
   constructor(about: Pick<RequestFacts, "id" | "function" | "method" | "path">, log: Logger) {
     this.#log = log;
@@ -91,10 +90,8 @@ export class RequestReport {
     this.#facts.outcome = "cancelled";
   }
 
-  /** Writes the line; a second call does nothing. */
+  /** Writes the line; to be called once. */
   write(): void {
-    if (this.#written) return;
-    this.#written = true;
     this.#log.info("request", { ...this.#facts, durationMs: round(performance.now() - this.#startedAt) });
   }
 }
