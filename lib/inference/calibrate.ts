@@ -10,6 +10,9 @@ const CALIBRATED_BATCH_TOKENS: Readonly<Record<keyof ThreadPlan, number>> = {
 /** A thread count must win by this much over a smaller one: the other processes of the machine want cores too. */
 const GAIN_MIN = 1.05;
 
+/** Candidates take turns so often and the median counts: what else the machine does just now must not decide alone. */
+const PASSES = 3;
+
 /** Thread counts worth trying on a machine, smallest first: powers of two, all cores, and one core less than all. */
 export function threadCandidates(cores: number): number[] {
   const candidates = new Set<number>([Math.max(1, cores - 1), cores]);
@@ -28,9 +31,13 @@ export async function calibrate(
   measure: (tokens: number, threads: number) => Promise<number>,
 ): Promise<ThreadPlan> {
   const best = async (tokens: number) => {
+    const candidates = threadCandidates(cores).map((threads) => ({ threads, passes: [] as number[] }));
+    for (let pass = 0; pass < PASSES; pass++) {
+      for (const { threads, passes } of candidates) passes.push(await measure(tokens, threads));
+    }
     let [bestThreads, bestMs] = [1, Infinity];
-    for (const threads of threadCandidates(cores)) {
-      const ms = await measure(tokens, threads);
+    for (const { threads, passes } of candidates) {
+      const ms = passes.sort((a, b) => a - b)[PASSES >> 1]!;
       if (ms * GAIN_MIN < bestMs) [bestThreads, bestMs] = [threads, ms];
     }
     return bestThreads;

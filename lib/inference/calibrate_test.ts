@@ -20,6 +20,12 @@ Deno.test("calibrate() takes the fastest thread count for each kind of batch", a
   });
 });
 
+Deno.test("calibrate() is not misled by one disturbed measurement", async () => {
+  let calls = 0;
+  const plan = await calibrate(2, (_, threads) => Promise.resolve(++calls % 6 === 2 ? 900 : 100 / threads));
+  assert.deepEqual(plan, { decodeOne: 2, decodeMany: 2, prefill: 2 });
+});
+
 Deno.test("calibrate() prefers fewer threads when more bring next to nothing", async () => {
   const plan = await calibrate(4, (_, threads) => Promise.resolve(100 - threads));
   assert.deepEqual(plan, { decodeOne: 1, decodeMany: 1, prefill: 1 });

@@ -41,7 +41,7 @@ const PENALTY_TOKENS_MAX = 256;
 /** Batches that calibration runs before it looks at the clock (they fill caches), and how long it then looks. */
 const WARM_UP_ROUNDS = 1;
 const MEASURED_ROUNDS = 16;
-const MEASURED_MS = 600;
+const MEASURED_MS = 250;
 /** The smallest context there is must hold what calibration writes into a sequence. */
 const MEASURED_TOKENS_MAX = 256;
 
