@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { requestOf } from "../../tests/fixtures/chat_request.ts";
-import { isRunning, until } from "../../tests/fixtures/processes.ts";
+import { isRunning, soon, until } from "../../tests/fixtures/processes.ts";
 import { PUPPET_COMMAND, puppetSettings } from "../../tests/fixtures/puppet_command.ts";
 import type { WorkerNotice } from "../contracts/worker.ts";
 import { readLines } from "./lines.ts";
 
 const token = "t".repeat(64);
 
-interface Worker {
+interface Worker extends AsyncDisposable {
   child: Deno.ChildProcess;
   input: WritableStreamDefaultWriter<Uint8Array>;
   notices: AsyncGenerator<WorkerNotice, void, void>;
@@ -22,7 +22,21 @@ async function startWorker(line: string): Promise<Worker> {
   const notices = (async function* () {
     for await (const line of readLines(child.stdout)) yield JSON.parse(line) as WorkerNotice;
   })();
-  return { child, input, notices };
+  return {
+    child,
+    input,
+    notices,
+    async [Symbol.asyncDispose]() {
+      await input.close().catch(() => {});
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It ended by itself.
+      }
+      await child.status;
+      await notices.return();
+    },
+  };
 }
 
 /** The next notice of a type. */
@@ -31,14 +45,14 @@ async function next<Type extends WorkerNotice["type"]>(
   type: Type,
 ): Promise<WorkerNotice & { type: Type }> {
   while (true) {
-    const { done, value } = await notices.next();
+    const { done, value } = await soon(notices.next());
     if (done) assert.fail(`The worker ended without ${type}`);
     if (value.type === type) return value as WorkerNotice & { type: Type };
   }
 }
 
 Deno.test("a worker listens, gets ready, and shows that its event loop turns", async () => {
-  const worker = await startWorker(JSON.stringify({ ...puppetSettings("puppet"), token }));
+  await using worker = await startWorker(JSON.stringify({ ...puppetSettings("puppet"), token }));
   const { port } = await next(worker, "listening");
   assert.equal((await next(worker, "ready")).model.id, "puppet");
   await next(worker, "heartbeat");
@@ -47,12 +61,11 @@ Deno.test("a worker listens, gets ready, and shows that its event loop turns", a
   assert.equal(response.status, 200);
   assert.equal((await response.json()).state, "ready");
   await worker.input.close();
-  assert.equal((await worker.child.status).code, 0);
-  await worker.notices.return();
+  assert.equal((await soon(worker.child.status)).code, 0);
 });
 
 Deno.test("a worker ends when its input ends, in the middle of an answer, and before it has settings", async () => {
-  const worker = await startWorker(JSON.stringify({ ...puppetSettings("puppet"), token }));
+  await using worker = await startWorker(JSON.stringify({ ...puppetSettings("puppet"), token }));
   const { port } = await next(worker, "listening");
   const response = await fetch(`http://127.0.0.1:${port}/chat`, {
     method: "POST",
@@ -60,9 +73,8 @@ Deno.test("a worker ends when its input ends, in the middle of an answer, and be
     body: JSON.stringify(requestOf("count 100000 10")),
   });
   await worker.input.close();
-  assert.equal((await worker.child.status).code, 0);
+  assert.equal((await soon(worker.child.status)).code, 0);
   await assert.rejects(response.text());
-  await worker.notices.return();
 
   const { path, args } = PUPPET_COMMAND;
   const { code } = await new Deno.Command(path, { args, stdin: "null", stdout: "null", stderr: "null" }).output();
@@ -71,11 +83,9 @@ Deno.test("a worker ends when its input ends, in the middle of an answer, and be
 
 Deno.test("a worker says fatal to settings that it cannot understand", async () => {
   for (const line of ["", "{", "{}", JSON.stringify({ ...puppetSettings("puppet"), token: "short" })]) {
-    const worker = await startWorker(line);
+    await using worker = await startWorker(line);
     assert.equal((await next(worker, "fatal")).error.code, "invalid_config");
-    assert.equal((await worker.child.status).code, 1);
-    await worker.notices.return();
-    await worker.input.close().catch(() => {});
+    assert.equal((await soon(worker.child.status)).code, 1);
   }
 });
 
@@ -83,14 +93,13 @@ Deno.test({
   name: "a terminal's Ctrl-C, which reaches the whole group, leaves the worker to its runtime",
   ignore: Deno.build.os === "windows",
   async fn() {
-    const worker = await startWorker(JSON.stringify({ ...puppetSettings("puppet"), token }));
+    await using worker = await startWorker(JSON.stringify({ ...puppetSettings("puppet"), token }));
     await next(worker, "ready");
     worker.child.kill("SIGINT");
     await next(worker, "heartbeat");
     await next(worker, "heartbeat");
     await worker.input.close();
-    assert.equal((await worker.child.status).signal, null);
-    await worker.notices.return();
+    assert.equal((await soon(worker.child.status)).signal, null);
   },
 });
 

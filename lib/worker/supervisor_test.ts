@@ -9,7 +9,8 @@ import { silentLogger } from "../log.ts";
 import type { SupervisedEngine } from "./supervised_engine.ts";
 import { startSupervisor, type SupervisorOptions } from "./supervisor.ts";
 
-const never = new AbortController().signal;
+/** How long an answer may take before its test fails instead of hanging, in milliseconds. */
+const PATIENCE_MS = 30_000;
 
 interface Started {
   engine: SupervisedEngine;
@@ -50,7 +51,7 @@ async function read(
   const types: string[] = [];
   let text = "";
   try {
-    for await (const event of engine.chat(requestOf(content), never)) {
+    for await (const event of engine.chat(requestOf(content), AbortSignal.timeout(PATIENCE_MS))) {
       types.push(event.type);
       if (event.type === "text") text += event.text;
       await onEvent(event);
