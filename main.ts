@@ -23,6 +23,7 @@ import { lockDataFolder } from "./lib/runtime/instance_lock.ts";
 import { ignoreEchoes, listenForInterrupts } from "./lib/runtime/interrupts.ts";
 import { openLogFile } from "./lib/runtime/log_file.ts";
 import { measureFreeMemory, requireMemory } from "./lib/runtime/memory.ts";
+import { findParentTie } from "./lib/runtime/parent_tie.ts";
 import { prepareModel } from "./lib/runtime/prepare_model.ts";
 import { printTo } from "./lib/terminal.ts";
 import { VERSION } from "./lib/version.ts";
@@ -115,6 +116,7 @@ async function startEngine({ settings, folder, log }: Place, model: ModelFile): 
       modelPath: model.path,
       gpu,
       os: Deno.build.os,
+      tie: await findParentTie(),
       env: Deno.env.toObject(),
     }),
     settings: { model, contextTokens, sequences, queuedMax, gpu, threads },

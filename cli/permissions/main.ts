@@ -7,8 +7,8 @@ import { delimiter, join, resolve } from "node:path";
 import { SETTINGS } from "../../lib/env.ts";
 import { printTo } from "../../lib/terminal.ts";
 
-/** What pulls models from a Python index; see `lib/catalog/pip_download.ts`. */
-const PYTHONS = ["python3", "python"];
+/** What `lib/catalog/pip_download.ts` pulls models with, and what `lib/runtime/parent_tie.ts` ties the worker with. */
+const PROGRAMS = ["python3", "python", "setpriv"];
 
 /** The folder of data and the log's file; a wrong setting is the runtime's to complain about. */
 function listWritable(): string[] {
@@ -21,7 +21,7 @@ function listWritable(): string[] {
 function listRunnable(): string[] {
   const folders = (Deno.env.get("PATH") ?? "").split(delimiter);
   const suffix = Deno.build.os === "windows" ? ".exe" : "";
-  const found = PYTHONS.filter((name) => folders.some((folder) => exists(join(folder, name + suffix))));
+  const found = PROGRAMS.filter((name) => folders.some((folder) => exists(join(folder, name + suffix))));
   return [Deno.execPath(), ...found];
 }
 

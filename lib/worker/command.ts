@@ -14,6 +14,8 @@ export interface WorkerCommandParts {
   /** GPU drivers live in more places than the CPU's libraries. */
   gpu: boolean;
   os: typeof Deno.build.os;
+  /** Words before the command that tie the worker's life to the runtime's, or none. */
+  tie: readonly string[];
   /** The runtime's environment, of which the worker sees little. */
   env: Record<string, string>;
 }
@@ -24,7 +26,7 @@ const LINUX_GPU_PATHS = ["/usr", "/opt", "/dev", "/proc"];
 
 /** Variables that a worker may see: none of Rookery's own, no keys, no proxies. */
 const ENV_NAMES =
-  /^(PATH|HOME|USERPROFILE|LANG|LC_.*|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|APPDATA|LOCALAPPDATA|XDG_CACHE_HOME|DENO_DIR|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|NO_COLOR|(CUDA|GGML|GOMP|HIP|OMP|ROCR|VK)_.*)$/i;
+  /^(PATH|HOME|USERPROFILE|LANG|LC_.*|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|APPDATA|LOCALAPPDATA|XDG_CACHE_HOME|DENO_DIR|DENO_COVERAGE_DIR|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|NO_COLOR|(CUDA|GGML|GOMP|HIP|OMP|ROCR|VK)_.*)$/i;
 
 /**
  * The command that starts a worker with the least that it needs: it reads the project's code and one model, loads the
@@ -34,15 +36,16 @@ const ENV_NAMES =
  * @throws {DomainError} `invalid_config` when a path has a comma, which Deno's permission lists cannot express.
  */
 export function buildWorkerCommand(parts: WorkerCommandParts): WorkerCommand {
-  const { denoPath, rootDir, entry, modelPath, gpu, os, env } = parts;
+  const { denoPath, rootDir, entry, modelPath, gpu, os, tie, env } = parts;
   const systemPaths = os !== "linux" ? [] : gpu ? [...LINUX_PATHS, ...LINUX_GPU_PATHS] : LINUX_PATHS;
   const modules = `${rootDir}/node_modules`;
-  const args = [
+  const words = [
+    ...tie,
+    denoPath,
     "run",
     "--quiet",
     "--no-prompt",
     "--cached-only",
-    "--unstable-no-legacy-abort",
     `--config=${rootDir}/deno.json`,
     `--allow-read=${joinPaths([modules, `${rootDir}/lib`, modelPath, ...systemPaths])}`,
     `--allow-ffi=${joinPaths([modules])}`,
@@ -52,8 +55,9 @@ export function buildWorkerCommand(parts: WorkerCommandParts): WorkerCommand {
     "--allow-sys",
     `${rootDir}/${entry}`,
   ];
+  const [path = denoPath, ...args] = words;
   return {
-    path: denoPath,
+    path,
     args,
     env: Object.fromEntries(Object.entries(env).filter(([name]) => ENV_NAMES.test(name))),
   };

@@ -9,6 +9,7 @@ const parts: WorkerCommandParts = {
   modelPath: "/data/models/m.gguf",
   gpu: false,
   os: "linux",
+  tie: [],
   env: {},
 };
 
@@ -44,4 +45,9 @@ Deno.test("only Linux has its own paths to permit", () => {
   const { args } = buildWorkerCommand({ ...parts, os: "darwin" });
   assert.ok(args.includes("--allow-read=/rookery/node_modules,/rookery/lib,/data/models/m.gguf"));
   assert.ok(args.includes("--allow-run=/bin/deno"));
+});
+
+Deno.test("a worker that can be tied to the runtime is started through the tie", () => {
+  const { path, args } = buildWorkerCommand({ ...parts, tie: ["setpriv", "--pdeathsig", "KILL", "--"] });
+  assert.deepEqual([path, ...args.slice(0, 5)], ["setpriv", "--pdeathsig", "KILL", "--", "/bin/deno", "run"]);
 });
