@@ -33,7 +33,7 @@ import { startSupervisor } from "./lib/worker/supervisor.ts";
 
 const ROOT = fileURLToPath(new URL(".", import.meta.url));
 
-/** What the starter's banner recommends: the smallest model here that writes code and calls tools. */
+/** What the starter's banner recommends: the smallest model here with a context that Copilot can use. */
 const BIGGER_MODEL = "llama-3.2-3b-instruct";
 
 /** Space for logs and caches without which a start makes no sense. */

@@ -28,7 +28,7 @@ export function renderBanner({ url, model, keyed, deno, biggerModelId }: BannerP
     "",
     "Connect",
     `  Copilot Chat  settings.json: "github.copilot.chat.byok.ollamaEndpoint": "${url}", then "Manage Models…" → Ollama`,
-    `                or "Manage Models…" → OpenAI Compatible: ${url}/v1/chat/completions`,
+    `                or "Manage Models…" → Custom Endpoint (Chat Completions): ${url}/v1/chat/completions`,
     `  Ollama        OLLAMA_HOST=${url} ollama run ${model.id}`,
     `  OpenAI        base_url="${url}/v1", model="${model.id}"`,
     `  Terminal      ${deno} task chat`,
