@@ -4,7 +4,7 @@ import { DomainError } from "../errors.ts";
 const CONTEXT_TOKENS_DEFAULT_MAX = 32_768;
 const SEQUENCES_DEFAULT = 4;
 const CONTEXT_TOKENS_MIN = 2_048;
-/** llama.cpp rounds a context up to this; asking for multiples keeps what is reported equal to what is served. */
+/** llama.cpp takes memory in steps of so many tokens, so that a length chosen here is a multiple of it. */
 const CONTEXT_TOKENS_STEP = 256;
 
 /** How much is kept per conversation, and how many run at once. */
@@ -50,16 +50,16 @@ export async function planContext(input: ContextPlanInput): Promise<ContextPlan>
   }
   throw new DomainError(
     "not_enough_memory",
-    `Cannot load model "${modelId}": it needs ${gigabytes(neededBytes)} and ${
-      gigabytes(input.memoryBytes)
-    } can be used; ` +
-      `close other programs, take a smaller model, or lower ROOKERY_CONTEXT and ROOKERY_SEQUENCES`,
+    `Cannot load model "${modelId}": it needs ${gigabytes(neededBytes)} and ` +
+      `${gigabytes(input.memoryBytes)} can be used; close other programs, take a smaller model, or lower ` +
+      "ROOKERY_CONTEXT and ROOKERY_SEQUENCES",
     { details: { neededBytes, availableBytes: input.memoryBytes } },
   );
 }
 
 function candidates(input: ContextPlanInput): ContextPlan[] {
-  const most = roundDown(input.contextTokens ?? Math.min(input.contextTokensTrained, CONTEXT_TOKENS_DEFAULT_MAX));
+  const { contextTokensTrained } = input;
+  const most = input.contextTokens ?? roundDown(Math.min(contextTokensTrained, CONTEXT_TOKENS_DEFAULT_MAX));
   const sequences = input.sequences === null ? [SEQUENCES_DEFAULT, 2, 1] : [input.sequences];
   const plans = sequences.map((sequences) => ({ contextTokens: most, sequences }));
   if (input.contextTokens !== null) return plans;
@@ -71,8 +71,9 @@ function candidates(input: ContextPlanInput): ContextPlan[] {
   return plans;
 }
 
+/** The multiple of the step below `tokens`; a model that was trained for less than one step keeps what it has. */
 function roundDown(tokens: number): number {
-  return Math.max(CONTEXT_TOKENS_STEP, Math.floor(tokens / CONTEXT_TOKENS_STEP) * CONTEXT_TOKENS_STEP);
+  return tokens < CONTEXT_TOKENS_STEP ? tokens : tokens - tokens % CONTEXT_TOKENS_STEP;
 }
 
 function gigabytes(bytes: number): string {

@@ -27,10 +27,17 @@ Deno.test("planContext() gives up sequences before context, then context", async
 Deno.test("planContext() keeps what was asked for, or refuses with both numbers", async () => {
   const asked = { contextTokens: 16_384, sequences: 3 };
   assert.deepEqual(await planContext(input(asked)), asked);
+  const odd = { contextTokens: 1_000, sequences: 5 };
+  assert.deepEqual(await planContext(input(odd)), odd);
   await assert.rejects(planContext(input({ ...asked, memoryBytes: 4 * GB })), {
     code: "not_enough_memory",
     message: /needs 6\.9 GB and 4\.0 GB can be used/,
   });
+});
+
+Deno.test("planContext() never serves more than a model was trained for", async () => {
+  assert.equal((await planContext(input({ contextTokensTrained: 1_000 }))).contextTokens, 768);
+  assert.equal((await planContext(input({ contextTokensTrained: 128 }))).contextTokens, 128);
 });
 
 Deno.test("planContext() refuses more context than the model was trained for", async () => {
