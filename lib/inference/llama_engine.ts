@@ -198,7 +198,10 @@ class LlamaEngine implements ChatEngine {
     const threads = this.settings.threads ?? { decodeOne: 1, decodeMany: 1, prefill: 1 };
     const decoder = new LlamaDecoder(llama, weights, context, { sequences, batchTokensMax, threads });
     if (this.settings.threads === null) {
-      const measured = await calibrate(llama.cpuMathCores, (tokens, threads) => decoder.measure(tokens, threads));
+      const measured = await calibrate(llama.cpuMathCores, (tokens, threads) => {
+        this.#closing.signal.throwIfAborted();
+        return decoder.measure(tokens, threads);
+      });
       decoder.setThreadPlan(measured);
       this.events.onCalibrated?.(measured);
     }
@@ -225,9 +228,12 @@ class LlamaEngine implements ChatEngine {
 
   #toFatal(error: unknown): DomainError {
     if (error instanceof DomainError) return error;
-    const reason = error instanceof Error ? error.message : String(error);
-    return new DomainError("engine_unavailable", `Cannot load model "${this.settings.model.id}": ${reason}`, {
-      cause: error,
-    });
+    const { id } = this.settings.model;
+    return new DomainError(
+      "engine_unavailable",
+      `Cannot load model "${id}": llama.cpp does not take it; what it printed says why, and ` +
+        `\`deno task models verify ${id}\` whether the file is damaged`,
+      { cause: error },
+    );
   }
 }

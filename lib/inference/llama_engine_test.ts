@@ -72,6 +72,34 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
     for (const threads of Object.values(plan)) assert.ok(threads >= 1 && threads <= navigator.hardwareConcurrency);
   });
 
+  Deno.test("LlamaEngine serves the last token of a context that is no multiple of llama.cpp's steps", async () => {
+    await using engine = createLlamaEngine(settingsOf(path, { contextTokens: 300, sequences: 3 }));
+    assert.equal((await engine.describe()).contextTokensMax, 300);
+    // Each digit is a token.
+    const ask = (digits: number) => {
+      const chat = { ...request("7".repeat(digits)), completionTokensMax: null };
+      return Array.fromAsync(engine.chat(chat, new AbortController().signal));
+    };
+    const done = (await ask(299)).at(-1);
+    assert.ok(done?.type === "done");
+    assert.deepEqual([done.finishReason, done.usage.promptTokens, done.usage.completionTokens], ["length", 299, 1]);
+    await assert.rejects(ask(300), { code: "context_length_exceeded", message: / 300 tokens.* 300 / });
+  });
+
+  Deno.test("LlamaEngine counts penalties over the tokens of the answer alone", async () => {
+    await using engine = createLlamaEngine(settingsOf(path));
+    const answer = async (repeatPenalty: number) => {
+      const sampling = Sampling.parse({ temperature: 0, repeatPenalty });
+      const chat = { ...request(Array(24).fill("raven river stone").join(" ")), sampling, completionTokensMax: 12 };
+      const events = await Array.fromAsync(engine.chat(chat, new AbortController().signal));
+      return await engine.tokenize(events.map((event) => event.type === "text" ? event.text : "").join(""));
+    };
+    const [free, penalised] = [await answer(1), await answer(10)];
+    assert.ok(new Set(free).size < free.length, "without a penalty the answer repeats itself as the prompt does");
+    assert.equal(new Set(penalised).size, penalised.length);
+    assert.equal(penalised[0], free[0], "the tokens of the prompt are not held against the answer");
+  });
+
   Deno.test("LlamaEngine refuses a model that does not fit, with both numbers, for every call", async () => {
     const { model } = settingsOf(path);
     const fatal = Promise.withResolvers<string>();
@@ -119,7 +147,7 @@ Deno.test("LlamaEngine says which file cannot be loaded", async () => {
     await using engine = createLlamaEngine(settingsOf(path));
     await assert.rejects(engine.describe(), {
       code: "engine_unavailable",
-      message: /^Cannot load model "test-model": /,
+      message: /^Cannot load model "test-model": llama\.cpp does not take it; .*models verify test-model/,
     });
   } finally {
     await Deno.remove(path);
