@@ -7,6 +7,7 @@ import { createApp as createChatCompletions } from "./functions/chat-completions
 import { createApp as createModels } from "./functions/models/app.ts";
 import { createApp as createOllama } from "./functions/ollama/app.ts";
 import { createApp as createStatus } from "./functions/status/app.ts";
+import { refuseRequest } from "./functions/_shared/errors.ts";
 import { mountFunctions } from "./functions/_shared/mount.ts";
 import { openCatalog } from "./lib/catalog/catalog.ts";
 import { measureFreeBytes, requireSpace } from "./lib/catalog/disk.ts";
@@ -66,7 +67,7 @@ async function run(ending: AbortSignal): Promise<void> {
   using lock = await lockDataFolder(folder);
   const log = createLogger({ level: settings.logLevel, write: openLogFile(settings.logFile) });
   await requireSpace(folder.root, { neededBytes: OWN_FILES_BYTES, what: "logs and caches", measure: measureFreeBytes });
-  const door = new Door(settings);
+  const door = new Door(settings, answerEarly);
   await lock.notePort(door.port);
   const place: Place = { settings, folder, log, door, ending };
   const model = await findModel(place);
@@ -78,6 +79,12 @@ async function run(ending: AbortSignal): Promise<void> {
     await Promise.all([engine.close(), door.close(CLOSE_MS)]);
     await Deno.remove(folder.worker).catch(() => {});
   }
+}
+
+/** Until a model is found there is nothing to ask; it may have to be fetched first. */
+function answerEarly(request: Request): Response {
+  const message = "Rookery is starting; its terminal shows how far it is";
+  return refuseRequest(request, new DomainError("engine_unavailable", message));
 }
 
 async function findModel({ settings, folder, ending }: Place): Promise<ModelFile> {

@@ -77,3 +77,9 @@ export function toErrorResponse(error: unknown, where: { dialect: ErrorDialect; 
   }
   return new Response(JSON.stringify(toErrorBody(report, where)), { status, headers });
 }
+
+/** Refuses a request before any function has it, in the dialect that its path speaks and with an id of its own. */
+export function refuseRequest(request: Request, error: DomainError): Response {
+  const dialect = URL.canParse(request.url) ? dialectOf(new URL(request.url).pathname) : "openai";
+  return toErrorResponse(error, { dialect, requestId: crypto.randomUUID() });
+}

@@ -7,7 +7,7 @@ import { createLogger } from "../../lib/log.ts";
 import { nameDataFolder } from "../../lib/runtime/data_folder.ts";
 import { openLogFile } from "../../lib/runtime/log_file.ts";
 import type { App, EdgeOptions } from "./create_function.ts";
-import { dialectOf, toErrorResponse } from "./errors.ts";
+import { refuseRequest } from "./errors.ts";
 import { WorkerFinder } from "./worker_finder.ts";
 
 /** What a function gets from outside when it runs alone. */
@@ -40,13 +40,11 @@ export function createStandalone(
     fetch(request, { remoteAddr }) {
       // `deno serve` listens on every address unless told otherwise, and does not say so to the module that it serves.
       const isNear = remoteAddr.transport !== "tcp" || isLoopback(remoteAddr.hostname);
-      return apiKey === null && !isNear ? refuseStranger(request) : app.fetch(request);
+      return apiKey === null && !isNear ? refuseRequest(request, strangerError()) : app.fetch(request);
     },
   };
 }
 
-function refuseStranger(request: Request): Response {
-  const dialect = URL.canParse(request.url) ? dialectOf(new URL(request.url).pathname) : "openai";
-  const error = new DomainError("forbidden", "Rookery answers other machines only when ROOKERY_API_KEY is set");
-  return toErrorResponse(error, { dialect, requestId: crypto.randomUUID() });
+function strangerError(): DomainError {
+  return new DomainError("forbidden", "Rookery answers other machines only when ROOKERY_API_KEY is set");
 }

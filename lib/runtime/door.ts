@@ -4,22 +4,20 @@ import { DomainError } from "../errors.ts";
 /** Answers a request. */
 export type Handler = (request: Request) => Response | Promise<Response>;
 
-/** When to try again while Rookery starts, in seconds. */
-const RETRY_AFTER_SECONDS = 5;
-
 /**
  * The port that Rookery listens on. It is taken first of all, so that a busy one is known before a model is fetched;
- * until there is a handler every request is told to come back.
+ * `answerEarly` tells who comes before {@linkcode Door.open} to come back.
  */
 export class Door {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  #handler: Handler = answerStarting;
+  #handler: Handler;
 
   /**
    * @throws {DomainError} `port_busy` when something listens there already; `invalid_config` when the system does not
    *   let Rookery listen there.
    */
-  constructor({ host, port }: { host: string; port: number }) {
+  constructor({ host, port }: { host: string; port: number }, answerEarly: Handler) {
+    this.#handler = answerEarly;
     const options = { hostname: host, port, onListen() {} };
     try {
       this.#server = Deno.serve(options, (request) => this.#handler(request));
@@ -41,12 +39,6 @@ export class Door {
   async close(limitMs: number): Promise<void> {
     await withDeadline(this.#server.shutdown(), limitMs);
   }
-}
-
-function answerStarting(): Response {
-  const message = "Rookery is starting; its terminal shows how far it is";
-  const error = { message, type: "server_error", code: "engine_unavailable", param: null };
-  return Response.json({ error }, { status: 503, headers: { "retry-after": String(RETRY_AFTER_SECONDS) } });
 }
 
 function explain(cause: unknown, { host, port }: { host: string; port: number }): unknown {
