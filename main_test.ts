@@ -104,8 +104,6 @@ function ask(url: string, completionTokens: number): Promise<Response> {
   return fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
-const ready = /Rookery is ready at (http:\S+)/;
-
 skipUnless(testModel("smollm2-135m"), "Rookery serves, drains and leaves nothing behind", (modelPath) => {
   testEnds(modelPath);
   testSuddenEnds(modelPath);
@@ -116,7 +114,7 @@ function testEnds(modelPath: string): void {
   Deno.test("Rookery says where it is, answers, tells functions where its worker is, and ends on TERM", async () => {
     await withModel(modelPath, async (env, data) => {
       await using runtime = new Runtime(env);
-      const url = await runtime.find(ready);
+      const url = await runtime.ready();
       assert.equal(JSON.parse(await Deno.readTextFile(`${data}/rookery.lock`)).port, Number(new URL(url).port));
       const address = JSON.parse(await Deno.readTextFile(`${data}/run/worker.json`));
       assert.match(address.url, /^http:\/\/127\.0\.0\.1:\d+$/);
@@ -139,7 +137,7 @@ function testEnds(modelPath: string): void {
   Deno.test("a Ctrl-C that arrives twice at once lets the answer under way end", async () => {
     await withModel(modelPath, async (env) => {
       await using runtime = new Runtime(env);
-      const response = await ask(await runtime.find(ready), 64);
+      const response = await ask(await runtime.ready(), 64);
       const worker = await runtime.workerPid();
       runtime.signal("SIGINT");
       runtime.signal("SIGINT");
@@ -152,7 +150,7 @@ function testEnds(modelPath: string): void {
   Deno.test("a second Ctrl-C ends at once, with the answer under way", async () => {
     await withModel(modelPath, async (env) => {
       await using runtime = new Runtime({ ...env, ROOKERY_CONTEXT: "8192" });
-      const response = await ask(await runtime.find(ready), 8_000);
+      const response = await ask(await runtime.ready(), 8_000);
       const worker = await runtime.workerPid();
       runtime.signal("SIGINT");
       await new Promise((resolve) => setTimeout(resolve, 1_200));
@@ -175,7 +173,7 @@ function testSuddenEnds(modelPath: string): void {
       assert.equal(await isRunning(loadingWorker), false);
 
       await using generating = new Runtime(env);
-      const response = await ask(await generating.find(ready), 2_000);
+      const response = await ask(await generating.ready(), 2_000);
       const worker = await generating.workerPid();
       // A stopped worker stands for one that hangs: it cannot notice by itself that the runtime is gone.
       if (Deno.build.os === "linux") Deno.kill(await generating.workerPid(), "SIGSTOP");
@@ -189,7 +187,7 @@ function testSuddenEnds(modelPath: string): void {
   Deno.test("kill -9 of the worker ends an answer with one coded error, and the next is answered", async () => {
     await withModel(modelPath, async (env) => {
       await using runtime = new Runtime(env);
-      const url = await runtime.find(ready);
+      const url = await runtime.ready();
       const response = await ask(url, 2_000);
       const chunks = response.body!.pipeThrough(new TextDecoderStream()).getReader();
       let text = "";
@@ -217,7 +215,7 @@ function testTroubles(modelPath: string): void {
   Deno.test("a terminal that is closed does not keep Rookery from ending well", async () => {
     await withModel(modelPath, async (env) => {
       await using runtime = new Runtime(env);
-      await runtime.find(ready);
+      await runtime.ready();
       const worker = await runtime.workerPid();
       await runtime.stopReading();
       runtime.signal("SIGTERM");
