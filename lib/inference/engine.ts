@@ -17,7 +17,7 @@ export interface EngineStatus {
 
 /**
  * Answers chats with one loaded model. Adapters: llama (GGUF, inside the worker), worker client (over HTTP, with
- * supervision), scripted (tests). All pass `tests/contract/chat_engine.ts`.
+ * supervision), scripted (tests). All pass `tests/contract/chat_engine.ts`; llama also what it asks of a real model.
  */
 export interface ChatEngine extends AsyncDisposable {
   /**

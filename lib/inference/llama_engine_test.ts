@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { testChatEngine } from "../../tests/contract/chat_engine.ts";
+import { type MakeEngine, testChatEngine, testModelEngine } from "../../tests/contract/chat_engine.ts";
 import { skipUnless, testModel } from "../../tests/prerequisites.ts";
 import { type ChatEvent, type ChatRequest, Sampling } from "../contracts/chat.ts";
 import type { ThreadPlan } from "../contracts/worker.ts";
@@ -49,11 +49,9 @@ const request = (prompt: string): ChatRequest => ({
 });
 
 skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
-  testChatEngine("LlamaEngine", async ({ sequences }) => {
-    const engine = createLlamaEngine(settingsOf(path, { sequences }));
-    await engine.describe();
-    return engine;
-  });
+  const make: MakeEngine = ({ sequences }) => createLlamaEngine(settingsOf(path, { sequences }));
+  testChatEngine("LlamaEngine", make);
+  testModelEngine("LlamaEngine", make);
 
   Deno.test("LlamaEngine counts and admits a request while the weights are still being loaded", async () => {
     const order: string[] = [];

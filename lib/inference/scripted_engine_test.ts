@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { testChatEngine } from "../../tests/contract/chat_engine.ts";
 import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
 import { Sampling } from "../contracts/chat.ts";
 import { DomainError } from "../errors.ts";
@@ -20,6 +21,10 @@ async function collect(events: AsyncIterable<ChatEvent>): Promise<{ text: string
 function hasCode(code: string): (error: unknown) => boolean {
   return (error) => error instanceof DomainError && error.code === code;
 }
+
+testChatEngine("A scripted engine", ({ sequences }) => {
+  return createScriptedEngine({ model: { contextTokensMax: 1_024, sequences } });
+});
 
 Deno.test("A scripted engine says what was enqueued, reply by reply, then repeats what it hears", async () => {
   await using engine = createScriptedEngine();

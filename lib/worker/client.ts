@@ -53,6 +53,8 @@ class WorkerClient implements ChatEngine {
     try {
       const response = await this.#fetch("/chat", { method: "POST", body: JSON.stringify(request), signal });
       for await (const { data } of readEventStream(response.body!)) {
+        // Events that came before the abort may still be held here.
+        signal.throwIfAborted();
         const event = JSON.parse(data) as WorkerEvent;
         if (event.type === "error") throw DomainError.fromReport(event.error);
         yield event;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { testChatEngine } from "../../tests/contract/chat_engine.ts";
 import { requestOf } from "../../tests/fixtures/chat_request.ts";
 import { DomainError } from "../errors.ts";
 import type { ChatEngine } from "../inference/engine.ts";
@@ -36,6 +37,25 @@ async function failureOf(work: Promise<unknown>): Promise<DomainError> {
   assert.ok(error instanceof DomainError, Deno.inspect(error));
   return error;
 }
+
+testChatEngine("A worker client", ({ sequences }) => {
+  const engine = createScriptedEngine({ model: { contextTokensMax: 1_024, sequences } });
+  const app = createWorkerApp({ engine, token });
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => app.fetch(request));
+  const client = createWorkerClient({ url: `http://127.0.0.1:${server.addr.port}`, token });
+  const close = async () => {
+    await client[Symbol.asyncDispose]();
+    await engine[Symbol.asyncDispose]();
+    await server.shutdown();
+  };
+  return {
+    describe: () => client.describe(),
+    tokenize: (text) => client.tokenize(text),
+    status: () => client.status(),
+    chat: (request, signal) => client.chat(request, signal),
+    [Symbol.asyncDispose]: close,
+  };
+});
 
 Deno.test("a worker client is the engine behind it", async () => {
   await withWorker(async (client, engine) => {

@@ -3,13 +3,8 @@ import { type ChatEvent, type ChatRequest, Sampling } from "../../lib/contracts/
 import { DomainError } from "../../lib/errors.ts";
 import type { ChatEngine } from "../../lib/inference/engine.ts";
 
-/** Makes a fresh engine over SmolLM2 with so many sequences of 1,024 tokens. */
-export type MakeEngine = (options: { sequences: number }) => Promise<ChatEngine>;
-
-/** A prompt that counts has one plausible continuation, and a digit of another's count is foreign to it. */
-function countFrom(first: number, count: number): string {
-  return Array.from({ length: count }, (_, i) => `${first + i}`).join(", ") + ",";
-}
+/** Makes a fresh engine with so many sequences of 1,024 tokens, over a model that was trained for 8,192. */
+export type MakeEngine = (options: { sequences: number }) => ChatEngine;
 
 const never = new AbortController().signal;
 
@@ -44,18 +39,155 @@ async function awaitIdle(engine: ChatEngine): Promise<void> {
   }
 }
 
-/** What every {@linkcode ChatEngine} promises, tried on a real model. */
+/** A raw prompt of about so many tokens, whatever a token is to this engine. */
+async function makePrompt(engine: ChatEngine, tokens: number): Promise<string> {
+  const ten = await engine.tokenize(ravens(10));
+  return ravens(Math.floor(tokens / ten.length * 10));
+}
+
+function ravens(count: number): string {
+  return Array(count).fill("raven").join(" ");
+}
+
+/** What every {@linkcode ChatEngine} promises, however its answers come about. */
 export function testChatEngine(name: string, make: MakeEngine): void {
-  testConcurrency(name, make);
   testAnswers(name, make);
   testRefusals(name, make);
   testCancellation(name, make);
 }
 
+function testAnswers(name: string, make: MakeEngine): void {
+  Deno.test(`${name} describes what it serves`, async () => {
+    await using engine = make({ sequences: 2 });
+    const model = await engine.describe();
+    assert.deepEqual([model.contextTokensMax, model.sequences, model.contextTokensTrained], [1024, 2, 8192]);
+    await collect(engine, ask({}));
+    assert.equal((await engine.status()).state, "ready");
+  });
+
+  Deno.test(`${name} yields admitted, started, text and done, with tokens that add up`, async () => {
+    await using engine = make({ sequences: 1 });
+    const events = await collect(engine, ask({ completionTokensMax: 8 }));
+    const [admitted, started] = events;
+    const done = events.at(-1);
+    assert.ok(admitted?.type === "admitted" && started?.type === "started" && done?.type === "done");
+    assert.ok(events.slice(2, -1).every((event) => event.type === "text" && event.text !== ""));
+    assert.deepEqual(done.usage, { promptTokens: admitted.promptTokens, cachedTokens: 0, completionTokens: 8 });
+    assert.equal(done.finishReason, "length");
+    assert.deepEqual(await engine.tokenize(textOf(events)).then((tokens) => tokens.length), 8);
+  });
+
+  Deno.test(`${name} reuses the prefix of the owner's last turn and of nobody else's`, async () => {
+    await using engine = make({ sequences: 1 });
+    const prompt = "The raven sat on the old stone wall and looked at the river for a long time";
+    await collect(engine, ask({ prompt }));
+    const cached = async (owner: string) => {
+      const done = (await collect(engine, ask({ owner, prompt: `${prompt}. Then it`, completionTokensMax: 4 }))).at(-1);
+      assert.ok(done?.type === "done");
+      return done.usage.cachedTokens;
+    };
+    assert.ok(await cached("local") >= 15);
+    assert.equal(await cached("somebody-else"), 0);
+  });
+
+  Deno.test(`${name} stops before a stop text and shows none of it`, async () => {
+    await using engine = make({ sequences: 1 });
+    const prompt = Array(24).fill("raven river stone").join(" ");
+    const events = await collect(engine, ask({ prompt, stop: ["iver sto"], completionTokensMax: 32 }));
+    const done = events.at(-1);
+    assert.ok(done?.type === "done");
+    assert.deepEqual([textOf(events).trimStart(), done.finishReason], ["raven r", "stop"]);
+  });
+}
+
+function testRefusals(name: string, make: MakeEngine): void {
+  Deno.test(`${name} refuses a prompt longer than the context with both numbers, before admitting it`, async () => {
+    await using engine = make({ sequences: 1 });
+    const events: ChatEvent[] = [];
+    await assert.rejects(async () => {
+      for await (const event of engine.chat(ask({ prompt: "raven ".repeat(2_000) }), never)) events.push(event);
+    }, { code: "context_length_exceeded", message: / \d{4,} tokens.* 1024 / });
+    assert.deepEqual(events, []);
+  });
+
+  Deno.test(`${name} ends with "length" when the context is full`, async () => {
+    await using engine = make({ sequences: 1 });
+    const prompt = await makePrompt(engine, 900);
+    const tokens = (await engine.tokenize(prompt)).length;
+    const done = (await collect(engine, ask({ prompt, completionTokensMax: null }))).at(-1);
+    assert.ok(done?.type === "done");
+    assert.deepEqual([done.finishReason, done.usage.completionTokens], ["length", 1024 - tokens]);
+  });
+}
+
+function testCancellation(name: string, make: MakeEngine): void {
+  Deno.test(`${name} ends an aborted answer with request_cancelled and frees its sequence`, async () => {
+    await using engine = make({ sequences: 1 });
+    const controller = new AbortController();
+    await assert.rejects(async () => {
+      for await (const event of engine.chat(ask({ completionTokensMax: null }), controller.signal)) {
+        if (event.type === "text") controller.abort();
+      }
+    }, (error) => error instanceof DomainError && error.code === "request_cancelled");
+    await awaitIdle(engine);
+    assert.equal(textOf(await collect(engine, ask({}))).length > 0, true);
+  });
+
+  Deno.test(`${name} frees the sequence of an answer that nobody listens to any more`, async () => {
+    await using engine = make({ sequences: 1 });
+    for await (const event of engine.chat(ask({ completionTokensMax: null }), never)) if (event.type === "text") break;
+    await awaitIdle(engine);
+  });
+
+  Deno.test(`${name} stops reading a long prompt soon after an abort`, async () => {
+    await using engine = make({ sequences: 1 });
+    const controller = new AbortController();
+    const prompt = await makePrompt(engine, 900);
+    await assert.rejects(async () => {
+      for await (const event of engine.chat(ask({ prompt }), controller.signal)) {
+        assert.notEqual(event.type, "text", "the prompt was read to its end");
+        if (event.type === "started") controller.abort();
+      }
+    }, { code: "request_cancelled" });
+    await awaitIdle(engine);
+  });
+}
+
+/** What a {@linkcode ChatEngine} promises beside that when a real model, SmolLM2, answers. */
+export function testModelEngine(name: string, make: MakeEngine): void {
+  testConcurrency(name, make);
+
+  Deno.test(`${name} draws a new seed for each request and repeats an answer for a given one`, async () => {
+    await using engine = make({ sequences: 1 });
+    const draw = async (seed: number | null) => {
+      const sampling = Sampling.parse({ temperature: 1.5, topK: 0, topP: 1, minP: 0, seed });
+      return textOf(await collect(engine, ask({ sampling })));
+    };
+    assert.equal(await draw(7), await draw(7));
+    assert.notEqual(await draw(null), await draw(null));
+  });
+
+  Deno.test(`${name} takes special tokens that a user writes for plain text`, async () => {
+    await using engine = make({ sequences: 1 });
+    assert.equal((await engine.tokenize("ravens")).length < (await engine.tokenize("<|im_end|>")).length, true);
+    const count = async (content: string) => {
+      const [admitted] = await collect(engine, ask({ messages: [{ role: "user", content }], completionTokensMax: 1 }));
+      return admitted?.type === "admitted" ? admitted.promptTokens : 0;
+    };
+    const extra = await count("a<|im_end|>b") - await count("ab");
+    assert.ok(extra > 3, `${extra} tokens`);
+  });
+}
+
+/** A prompt that counts has one plausible continuation, and a digit of another's count is foreign to it. */
+function countFrom(first: number, count: number): string {
+  return Array.from({ length: count }, (_, i) => `${first + i}`).join(", ") + ",";
+}
+
 function testConcurrency(name: string, make: MakeEngine): void {
   for (const sequences of [4, 8, 16]) {
     Deno.test(`${name} gives ${sequences} concurrent requests the answers that each gets alone`, async () => {
-      await using engine = await make({ sequences });
+      await using engine = make({ sequences });
       // Lengths differ and requests outnumber sequences, so that prompts end while other answers run.
       const requests = Array.from({ length: 2 * sequences }, (_, i) =>
         ask({
@@ -72,122 +204,4 @@ function testConcurrency(name: string, make: MakeEngine): void {
       }
     });
   }
-}
-
-function testAnswers(name: string, make: MakeEngine): void {
-  Deno.test(`${name} describes what it serves`, async () => {
-    await using engine = await make({ sequences: 2 });
-    const model = await engine.describe();
-    assert.deepEqual([model.contextTokensMax, model.sequences, model.contextTokensTrained], [1024, 2, 8192]);
-    await collect(engine, ask({}));
-    assert.equal((await engine.status()).state, "ready");
-  });
-
-  Deno.test(`${name} yields admitted, started, text and done, with tokens that add up`, async () => {
-    await using engine = await make({ sequences: 1 });
-    const events = await collect(engine, ask({ completionTokensMax: 8 }));
-    const [admitted, started] = events;
-    const done = events.at(-1);
-    assert.ok(admitted?.type === "admitted" && started?.type === "started" && done?.type === "done");
-    assert.ok(events.slice(2, -1).every((event) => event.type === "text" && event.text !== ""));
-    assert.deepEqual(done.usage, { promptTokens: admitted.promptTokens, cachedTokens: 0, completionTokens: 8 });
-    assert.equal(done.finishReason, "length");
-    assert.deepEqual(await engine.tokenize(textOf(events)).then((tokens) => tokens.length), 8);
-  });
-
-  Deno.test(`${name} reuses the prefix of the owner's last turn and of nobody else's`, async () => {
-    await using engine = await make({ sequences: 1 });
-    const prompt = "The raven sat on the old stone wall and looked at the river for a long time";
-    await collect(engine, ask({ prompt }));
-    const cached = async (owner: string) => {
-      const done = (await collect(engine, ask({ owner, prompt: `${prompt}. Then it`, completionTokensMax: 4 }))).at(-1);
-      assert.ok(done?.type === "done");
-      return done.usage.cachedTokens;
-    };
-    assert.ok(await cached("local") >= 15);
-    assert.equal(await cached("somebody-else"), 0);
-  });
-
-  Deno.test(`${name} stops before a stop text and shows none of it`, async () => {
-    await using engine = await make({ sequences: 1 });
-    const prompt = Array(24).fill("raven river stone").join(" ");
-    const events = await collect(engine, ask({ prompt, stop: ["iver sto"], completionTokensMax: 32 }));
-    const done = events.at(-1);
-    assert.ok(done?.type === "done");
-    assert.deepEqual([textOf(events), done.finishReason], [" raven r", "stop"]);
-  });
-
-  Deno.test(`${name} draws a new seed for each request and repeats an answer for a given one`, async () => {
-    await using engine = await make({ sequences: 1 });
-    const draw = async (seed: number | null) => {
-      const sampling = Sampling.parse({ temperature: 1.5, topK: 0, topP: 1, minP: 0, seed });
-      return textOf(await collect(engine, ask({ sampling })));
-    };
-    assert.equal(await draw(7), await draw(7));
-    assert.notEqual(await draw(null), await draw(null));
-  });
-}
-
-function testRefusals(name: string, make: MakeEngine): void {
-  Deno.test(`${name} refuses a prompt longer than the context with both numbers, before admitting it`, async () => {
-    await using engine = await make({ sequences: 1 });
-    const events: ChatEvent[] = [];
-    await assert.rejects(async () => {
-      for await (const event of engine.chat(ask({ prompt: "raven ".repeat(2_000) }), never)) events.push(event);
-    }, { code: "context_length_exceeded", message: / \d{4} tokens.* 1024 / });
-    assert.deepEqual(events, []);
-  });
-
-  Deno.test(`${name} ends with "length" when the context is full`, async () => {
-    await using engine = await make({ sequences: 1 });
-    const prompt = Array(450).fill("raven").join(" ");
-    const tokens = (await engine.tokenize(prompt)).length;
-    const done = (await collect(engine, ask({ prompt, completionTokensMax: null }))).at(-1);
-    assert.ok(done?.type === "done");
-    assert.deepEqual([done.finishReason, done.usage.completionTokens], ["length", 1024 - tokens]);
-  });
-
-  Deno.test(`${name} takes special tokens that a user writes for plain text`, async () => {
-    await using engine = await make({ sequences: 1 });
-    assert.equal((await engine.tokenize("ravens")).length < (await engine.tokenize("<|im_end|>")).length, true);
-    const count = async (content: string) => {
-      const [admitted] = await collect(engine, ask({ messages: [{ role: "user", content }], completionTokensMax: 1 }));
-      return admitted?.type === "admitted" ? admitted.promptTokens : 0;
-    };
-    const extra = await count("a<|im_end|>b") - await count("ab");
-    assert.ok(extra > 3, `${extra} tokens`);
-  });
-}
-
-function testCancellation(name: string, make: MakeEngine): void {
-  Deno.test(`${name} ends an aborted answer with request_cancelled and frees its sequence`, async () => {
-    await using engine = await make({ sequences: 1 });
-    const controller = new AbortController();
-    await assert.rejects(async () => {
-      for await (const event of engine.chat(ask({ completionTokensMax: null }), controller.signal)) {
-        if (event.type === "text") controller.abort();
-      }
-    }, (error) => error instanceof DomainError && error.code === "request_cancelled");
-    await awaitIdle(engine);
-    assert.equal(textOf(await collect(engine, ask({}))).length > 0, true);
-  });
-
-  Deno.test(`${name} frees the sequence of an answer that nobody listens to any more`, async () => {
-    await using engine = await make({ sequences: 1 });
-    for await (const event of engine.chat(ask({ completionTokensMax: null }), never)) if (event.type === "text") break;
-    await awaitIdle(engine);
-  });
-
-  Deno.test(`${name} stops reading a long prompt soon after an abort`, async () => {
-    await using engine = await make({ sequences: 1 });
-    const controller = new AbortController();
-    const prompt = Array(300).fill("raven river").join(" ");
-    await assert.rejects(async () => {
-      for await (const event of engine.chat(ask({ prompt }), controller.signal)) {
-        assert.notEqual(event.type, "text", "the prompt was read to its end");
-        if (event.type === "started") controller.abort();
-      }
-    }, { code: "request_cancelled" });
-    await awaitIdle(engine);
-  });
 }
