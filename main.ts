@@ -14,6 +14,7 @@ import { measureFreeBytes, requireSpace } from "./lib/catalog/disk.ts";
 import type { ModelFile } from "./lib/contracts/model.ts";
 import { readSettings, SETTINGS, type Settings } from "./lib/env.ts";
 import { DomainError } from "./lib/errors.ts";
+import { measureFreeMemory } from "./lib/free_memory.ts";
 import { createLogger, type Logger } from "./lib/log.ts";
 import { nameDeno, nameUrl, renderBanner } from "./lib/runtime/banner.ts";
 import { nameCalibration, readCalibration, storeCalibration } from "./lib/runtime/calibration_store.ts";
@@ -23,7 +24,7 @@ import { chooseExitCode, EXIT_CODES } from "./lib/runtime/exit_codes.ts";
 import { lockDataFolder } from "./lib/runtime/instance_lock.ts";
 import { ignoreEchoes, listenForInterrupts } from "./lib/runtime/interrupts.ts";
 import { openLogFile } from "./lib/runtime/log_file.ts";
-import { measureFreeMemory, requireMemory } from "./lib/runtime/memory.ts";
+import { requireMemory } from "./lib/runtime/memory.ts";
 import { findParentTie } from "./lib/runtime/parent_tie.ts";
 import { prepareModel } from "./lib/runtime/prepare_model.ts";
 import { printTo } from "./lib/terminal.ts";
@@ -101,7 +102,7 @@ async function findModel({ settings, folder, ending }: Place): Promise<ModelFile
     screen,
     signal: ending,
   });
-  requireMemory(model, await measureFreeMemory((path) => Deno.readTextFile(path).catch(() => null)));
+  requireMemory(model, measureFreeMemory());
   return model;
 }
 

@@ -3,6 +3,7 @@ import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
 import type { ModelDescription } from "../contracts/model.ts";
 import type { ThreadPlan, WorkerSettings } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
+import { measureFreeMemory } from "../free_memory.ts";
 import { calibrate } from "./calibrate.ts";
 import { planContext } from "./context_plan.ts";
 import type { ChatEngine, EngineStatus } from "./engine.ts";
@@ -171,7 +172,7 @@ class LlamaEngine implements ChatEngine {
       contextTokensTrained: model.contextTokensTrained,
       contextTokens: this.settings.contextTokens,
       sequences: this.settings.sequences,
-      memoryBytes: Deno.systemMemoryInfo().available * MEMORY_SHARE,
+      memoryBytes: measureFreeMemory() * MEMORY_SHARE,
       weightsBytes: model.sizeBytes,
       estimateBytes: async ({ contextTokens, sequences }) => {
         const estimate = await words.fileInsights.estimateContextResourceRequirementsV2({

@@ -1,0 +1,29 @@
+import process from "node:process";
+
+/** What the system tells of memory, in bytes. */
+export interface MemoryReadings {
+  /** What programs can still be given, page caches included. */
+  availableBytes: number;
+  /** What a container lets its processes have; 0 without a limit. */
+  limitBytes: number;
+  /** What this process has of it. */
+  residentBytes: number;
+}
+
+/**
+ * Memory that may still be taken, in bytes: what the system calls available, or less where a container's limit says so.
+ * What else runs in the same container is not seen, and its page caches do not count, because they are given back.
+ */
+export function measureFreeMemory(readings: MemoryReadings = readMemory()): number {
+  const { availableBytes, limitBytes, residentBytes } = readings;
+  return limitBytes === 0 ? availableBytes : Math.max(0, Math.min(availableBytes, limitBytes - residentBytes));
+}
+
+/** Deno itself asks the control groups: no permission short of all would let this process read their files. */
+function readMemory(): MemoryReadings {
+  return {
+    availableBytes: Deno.systemMemoryInfo().available,
+    limitBytes: process.constrainedMemory(),
+    residentBytes: Deno.memoryUsage().rss,
+  };
+}
