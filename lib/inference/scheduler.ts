@@ -227,6 +227,8 @@ export class Scheduler implements AsyncDisposable {
 
   async #step(decoder: BatchDecoder): Promise<void> {
     const pieces = [...this.#planDecode(), ...this.#planPrefill()];
+    // Every job that was begun just now may have failed at once.
+    if (pieces.length === 0) return;
     // llama.cpp computes neighbouring sequences together only when they stand in ascending order.
     pieces.sort((a, b) => a.entry.sequence - b.entry.sequence);
     try {

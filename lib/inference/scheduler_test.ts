@@ -13,6 +13,7 @@ class CountingDecoder implements BatchDecoder {
   readonly samplers = { made: 0, disposed: 0 };
   readonly kept: [sequence: number, length: number][] = [];
   failing = false;
+  samplerFails = false;
   slidingWindow = false;
   gate: Promise<void> = Promise.resolve();
   #isDecoding = false;
@@ -21,6 +22,7 @@ class CountingDecoder implements BatchDecoder {
 
   createSampler(): { dispose(): void } {
     assert.equal(this.#isDecoding, false, "a sampler is made while a batch is decoded");
+    if (this.samplerFails) throw new Error("no sampler");
     this.samplers.made++;
     return {
       dispose: () => {
@@ -222,6 +224,24 @@ Deno.test("Scheduler ends the jobs of a failed batch and goes on with empty sequ
   const events: string[] = [];
   assert.deepEqual(await ask(scheduler, { prompt: [1, 2, 3, 4], max: 1, events }).result, [5]);
   assert.equal(events[0], "start 0");
+});
+
+Deno.test("Scheduler ends a job that cannot be begun, alone, and decodes nothing for it", async () => {
+  const decoder = new CountingDecoder(2);
+  await using scheduler = new Scheduler({ queuedMax: 4 });
+  scheduler.start(decoder);
+  decoder.samplerFails = true;
+  assert.equal(await ask(scheduler).result, "internal_error");
+  await turn();
+  assert.deepEqual(decoder.batches, []);
+  decoder.samplerFails = false;
+  const running = ask(scheduler, { max: 20 });
+  await turn();
+  decoder.samplerFails = true;
+  assert.equal(await ask(scheduler, { owner: "bob" }).result, "internal_error");
+  assert.equal((await running.result as number[]).length, 20);
+  await turn();
+  assert.equal(scheduler.active, 0);
 });
 
 Deno.test("Scheduler frees every sampler and ends every job when it is disposed of", async () => {
