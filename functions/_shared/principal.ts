@@ -1,4 +1,5 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash } from "node:crypto";
+import { isSameSecret, readBearer } from "../../lib/bearer.ts";
 import { DomainError } from "../../lib/errors.ts";
 
 /** Hexadecimal digits of a key's hash that name its owner: 48 bits tell keys apart and give none away. */
@@ -13,22 +14,15 @@ export type Authenticate = (authorization: string | null) => string;
  */
 export function createAuthenticate(apiKey: string | null): Authenticate {
   if (apiKey === null) return () => "local";
-  const expected = hash(apiKey);
   const owner = `key-${createHash("sha256").update(apiKey).digest("hex").slice(0, OWNER_DIGITS)}`;
   return (authorization) => {
-    // Copilot without a key sends "Bearer" and nothing after it, which counts as no key.
-    const given = /^Bearer\s+(\S+)\s*$/i.exec(authorization ?? "")?.[1] ?? null;
+    const given = readBearer(authorization);
     if (given === null) {
       throw new DomainError("invalid_api_key", "A key is needed: send it as Authorization: Bearer <ROOKERY_API_KEY>");
     }
-    // Hashes have one length and say nothing about how much of the key was right, however long the comparison takes.
-    if (!timingSafeEqual(hash(given), expected)) {
+    if (!isSameSecret(given, apiKey)) {
       throw new DomainError("invalid_api_key", "The key is wrong: send the one that ROOKERY_API_KEY holds");
     }
     return owner;
   };
-}
-
-function hash(text: string): Uint8Array {
-  return createHash("sha256").update(text).digest();
 }

@@ -1,12 +1,12 @@
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { z } from "zod";
+import { isSameSecret, readBearer } from "../bearer.ts";
 import { type ChatEvent, ChatRequest } from "../contracts/chat.ts";
 import { TokenizeRequest } from "../contracts/worker.ts";
 import { DomainError, toReport } from "../errors.ts";
 import type { ChatEngine } from "../inference/engine.ts";
 import { streamAnswer } from "./answer_stream.ts";
-import { carriesToken } from "./token.ts";
 
 /** Most bytes of a request: twice what the edge takes, because JSON may be written longer here than it came. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024;
@@ -38,7 +38,8 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   const app = new Hono();
 
   app.use(async (c, next) => {
-    if (!carriesToken(c.req.header("authorization") ?? null, token)) throw tokenError();
+    const given = readBearer(c.req.header("authorization") ?? null);
+    if (given === null || !isSameSecret(given, token)) throw tokenError();
     await next();
   });
   app.use(bodyLimit({ maxSize: BODY_BYTES_MAX, onError: (c) => refuse(c, tooLargeError()) }));
