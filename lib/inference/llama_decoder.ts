@@ -1,5 +1,5 @@
 import type { Llama, LlamaContext, LlamaModel, Token } from "node-llama-cpp";
-import type { Sampling } from "../contracts/chat.ts";
+import { Sampling } from "../contracts/chat.ts";
 import type { ThreadPlan } from "../contracts/worker.ts";
 import { threadsFor } from "./calibrate.ts";
 import type { BatchDecoder, BatchEntry, TokenSampler } from "./scheduler.ts";
@@ -122,7 +122,7 @@ export class LlamaDecoder implements BatchDecoder {
   async measure(batchTokens: number, threads: number): Promise<number> {
     const streams = batchTokens < 16 ? Math.min(batchTokens, this.sequences) : 1;
     const perStream = Math.ceil(batchTokens / streams);
-    const sampler = this.createSampler({ ...GREEDY });
+    const sampler = this.createSampler(Sampling.parse({ temperature: 0, seed: 0 }));
     const token = this.model.tokens.bos ?? this.model.tokens.eos ?? 0;
     const rounds = Math.min(MEASURED_ROUNDS, MEASURED_TOKENS_MAX / perStream - WARM_UP_ROUNDS);
     let done = -WARM_UP_ROUNDS;
@@ -163,14 +163,3 @@ export class LlamaDecoder implements BatchDecoder {
     return drawn;
   }
 }
-
-const GREEDY: Sampling = {
-  temperature: 0,
-  topP: null,
-  topK: null,
-  minP: null,
-  presencePenalty: null,
-  frequencyPenalty: null,
-  repeatPenalty: null,
-  seed: 0,
-};
