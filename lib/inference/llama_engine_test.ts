@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type MakeEngine, testChatEngine, testModelEngine } from "../../tests/contract/chat_engine.ts";
+import { requestOf } from "../../tests/fixtures/chat_request.ts";
 import { skipUnless, testModel } from "../../tests/prerequisites.ts";
 import { type ChatEvent, type ChatRequest, Sampling } from "../contracts/chat.ts";
 import type { ThreadPlan } from "../contracts/worker.ts";
@@ -38,15 +39,11 @@ function settingsOf(path: string, part: Partial<LlamaEngineSettings> = {}): Llam
   };
 }
 
-const request = (prompt: string): ChatRequest => ({
-  id: "1",
-  owner: "local",
-  messages: null,
-  prompt,
-  sampling: Sampling.parse({ temperature: 0 }),
-  stop: [],
-  completionTokensMax: 4,
-});
+const GREEDY = Sampling.parse({ temperature: 0 });
+
+function request(prompt: string, changes: Partial<ChatRequest> = {}): ChatRequest {
+  return requestOf("", { messages: null, prompt, sampling: GREEDY, completionTokensMax: 4, ...changes });
+}
 
 skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
   const make: MakeEngine = ({ sequences }) => createLlamaEngine(settingsOf(path, { sequences }));
@@ -75,7 +72,7 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
     assert.equal((await engine.describe()).contextTokensMax, 300);
     // Each digit is a token.
     const ask = (digits: number) => {
-      const chat = { ...request("7".repeat(digits)), completionTokensMax: null };
+      const chat = request("7".repeat(digits), { completionTokensMax: null });
       return Array.fromAsync(engine.chat(chat, new AbortController().signal));
     };
     const done = (await ask(299)).at(-1);
@@ -88,7 +85,7 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
     await using engine = createLlamaEngine(settingsOf(path));
     const answer = async (repeatPenalty: number) => {
       const sampling = Sampling.parse({ temperature: 0, repeatPenalty });
-      const chat = { ...request(Array(24).fill("raven river stone").join(" ")), sampling, completionTokensMax: 12 };
+      const chat = request(Array(24).fill("raven river stone").join(" "), { sampling, completionTokensMax: 12 });
       const events = await Array.fromAsync(engine.chat(chat, new AbortController().signal));
       return await engine.tokenize(events.map((event) => event.type === "text" ? event.text : "").join(""));
     };

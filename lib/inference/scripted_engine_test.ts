@@ -1,17 +1,11 @@
 import assert from "node:assert/strict";
 import { testChatEngine } from "../../tests/contract/chat_engine.ts";
-import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
-import { Sampling } from "../contracts/chat.ts";
+import { requestOf } from "../../tests/fixtures/chat_request.ts";
+import type { ChatEvent } from "../contracts/chat.ts";
 import { DomainError } from "../errors.ts";
 import { createScriptedEngine } from "./scripted_engine.ts";
 
 const never = new AbortController().signal;
-
-function ask(content: string, changes: Partial<ChatRequest> = {}): ChatRequest {
-  const messages = [{ role: "user" as const, content }];
-  const rest = { prompt: null, sampling: Sampling.parse({}), stop: [], completionTokensMax: null };
-  return { id: "1", owner: "local", messages, ...rest, ...changes };
-}
 
 async function collect(events: AsyncIterable<ChatEvent>): Promise<{ text: string; events: ChatEvent[] }> {
   const all = await Array.fromAsync(events);
@@ -30,15 +24,15 @@ Deno.test("A scripted engine says what was enqueued, reply by reply, then repeat
   await using engine = createScriptedEngine();
   engine.enqueue("Hello", " you");
   engine.enqueue({ steps: ["Bye"] });
-  assert.equal((await collect(engine.chat(ask("hi"), never))).text, "Hello you");
-  assert.equal((await collect(engine.chat(ask("hi"), never))).text, "Bye");
-  assert.equal((await collect(engine.chat(ask("hi"), never))).text, "hi");
+  assert.equal((await collect(engine.chat(requestOf("hi"), never))).text, "Hello you");
+  assert.equal((await collect(engine.chat(requestOf("hi"), never))).text, "Bye");
+  assert.equal((await collect(engine.chat(requestOf("hi"), never))).text, "hi");
   assert.equal(engine.requests.length, 3);
 });
 
 Deno.test("A scripted engine's events come in the port's order and count characters", async () => {
   await using engine = createScriptedEngine();
-  const { events } = await collect(engine.chat(ask("hi"), never));
+  const { events } = await collect(engine.chat(requestOf("hi"), never));
   assert.deepEqual(events.map(({ type }) => type), ["admitted", "started", "text", "text", "done"]);
   const done = events.at(-1);
   assert.ok(done?.type === "done");
@@ -48,41 +42,41 @@ Deno.test("A scripted engine's events come in the port's order and count charact
 Deno.test("A scripted engine fails where it is told to", async () => {
   await using engine = createScriptedEngine();
   engine.enqueue({ refuse: new DomainError("invalid_request", "No") });
-  await assert.rejects(collect(engine.chat(ask("hi"), never)), hasCode("invalid_request"));
+  await assert.rejects(collect(engine.chat(requestOf("hi"), never)), hasCode("invalid_request"));
   engine.enqueue("so far", { fail: new DomainError("engine_gone", "It ended") });
   const seen: ChatEvent[] = [];
   const failing = async () => {
-    for await (const event of engine.chat(ask("hi"), never)) seen.push(event);
+    for await (const event of engine.chat(requestOf("hi"), never)) seen.push(event);
   };
   await assert.rejects(failing(), hasCode("engine_gone"));
   assert.deepEqual(seen.at(-1), { type: "text", text: "so far" });
   engine.state = "gone";
-  await assert.rejects(collect(engine.chat(ask("hi"), never)), hasCode("engine_gone"));
+  await assert.rejects(collect(engine.chat(requestOf("hi"), never)), hasCode("engine_gone"));
 });
 
 Deno.test("A scripted engine keeps to limits and stop texts", async () => {
   await using engine = createScriptedEngine({ model: { contextTokensMax: 20 } });
-  const limited = await collect(engine.chat(ask("abcdef", { completionTokensMax: 3 }), never));
+  const limited = await collect(engine.chat(requestOf("abcdef", { completionTokensMax: 3 }), never));
   assert.equal(limited.text, "abc");
   assert.partialDeepStrictEqual(limited.events.at(-1), { finishReason: "length" });
 
   engine.enqueue("x".repeat(100));
-  const clamped = await collect(engine.chat(ask("abcdef"), never));
+  const clamped = await collect(engine.chat(requestOf("abcdef"), never));
   assert.equal(clamped.text.length, 20 - "user: abcdef\n".length);
 
   engine.enqueue("one E", "ND two");
-  const stopped = await collect(engine.chat(ask("", { stop: ["END"] }), never));
+  const stopped = await collect(engine.chat(requestOf("", { stop: ["END"] }), never));
   assert.equal(stopped.text, "one ");
   assert.partialDeepStrictEqual(stopped.events.at(-1), { finishReason: "stop" });
 
-  const long = collect(engine.chat(ask("x".repeat(30)), never));
+  const long = collect(engine.chat(requestOf("x".repeat(30)), never));
   await assert.rejects(long, (error: DomainError) => /37 tokens.* 20 /.test(error.message));
 });
 
 Deno.test("A scripted engine reuses the common prefix of the same owner alone", async () => {
   await using engine = createScriptedEngine();
   const cached = async (content: string, owner: string) => {
-    const { events } = await collect(engine.chat(ask(content, { owner }), never));
+    const { events } = await collect(engine.chat(requestOf(content, { owner }), never));
     return events.find((event) => event.type === "started")?.cachedTokens;
   };
   assert.equal(await cached("abc", "ann"), 0);
@@ -94,9 +88,9 @@ Deno.test("A scripted engine queues what it has no place for, up to its bound", 
   await using engine = createScriptedEngine({ model: { sequences: 1 }, queuedMax: 1 });
   const gate = Promise.withResolvers<void>();
   engine.enqueue({ wait: gate.promise }, "first");
-  const first = collect(engine.chat(ask("1"), never));
-  const second = collect(engine.chat(ask("2"), never));
-  await assert.rejects(collect(engine.chat(ask("3"), never)), hasCode("queue_full"));
+  const first = collect(engine.chat(requestOf("1"), never));
+  const second = collect(engine.chat(requestOf("2"), never));
+  await assert.rejects(collect(engine.chat(requestOf("3"), never)), hasCode("queue_full"));
   assert.partialDeepStrictEqual(await engine.status(), { active: 1, queued: 1, queuedMax: 1 });
   gate.resolve();
   assert.equal((await first).text, "first");
@@ -111,8 +105,8 @@ Deno.test("A scripted engine ends an aborted answer at once and frees its place,
   engine.enqueue("a", { wait: forever });
   const running = new AbortController();
   const waiting = new AbortController();
-  const first = collect(engine.chat(ask("1"), running.signal));
-  const second = collect(engine.chat(ask("2"), waiting.signal));
+  const first = collect(engine.chat(requestOf("1"), running.signal));
+  const second = collect(engine.chat(requestOf("2"), waiting.signal));
   waiting.abort();
   await assert.rejects(second, hasCode("request_cancelled"));
   running.abort();
@@ -123,7 +117,7 @@ Deno.test("A scripted engine ends an aborted answer at once and frees its place,
 
 Deno.test("A scripted engine frees the place of a reader that leaves", async () => {
   await using engine = createScriptedEngine();
-  for await (const event of engine.chat(ask("abc"), never)) {
+  for await (const event of engine.chat(requestOf("abc"), never)) {
     if (event.type === "text") break;
   }
   assert.equal((await engine.status()).active, 0);
@@ -133,6 +127,6 @@ Deno.test("A scripted engine frees the place of a reader that leaves", async () 
 Deno.test("A scripted engine that is disposed of ends what it holds with engine_gone", async () => {
   const engine = createScriptedEngine();
   engine.enqueue({ wait: new Promise(() => {}) });
-  const answer = collect(engine.chat(ask("1"), never));
+  const answer = collect(engine.chat(requestOf("1"), never));
   await Promise.all([engine[Symbol.asyncDispose](), assert.rejects(answer, hasCode("engine_gone"))]);
 });

@@ -2,26 +2,17 @@ import assert from "node:assert/strict";
 import { type ChatEvent, type ChatRequest, Sampling } from "../../lib/contracts/chat.ts";
 import { DomainError } from "../../lib/errors.ts";
 import type { ChatEngine } from "../../lib/inference/engine.ts";
+import { requestOf } from "../fixtures/chat_request.ts";
 
 /** Makes a fresh engine with so many sequences of 1,024 tokens, over a model that was trained for 8,192. */
 export type MakeEngine = (options: { sequences: number }) => ChatEngine;
 
+const GREEDY = Sampling.parse({ temperature: 0 });
 const never = new AbortController().signal;
 
 function ask(part: Partial<ChatRequest>): ChatRequest {
-  const messages = (part.prompt ?? null) === null
-    ? [{ role: "user" as const, content: "Tell me about ravens." }]
-    : null;
-  return {
-    id: crypto.randomUUID(),
-    owner: "local",
-    messages,
-    prompt: null,
-    sampling: Sampling.parse({ temperature: 0 }),
-    stop: [],
-    completionTokensMax: 16,
-    ...part,
-  };
+  const raw = typeof part.prompt === "string" ? { messages: null } : {};
+  return requestOf("Tell me about ravens.", { sampling: GREEDY, completionTokensMax: 16, ...raw, ...part });
 }
 
 async function collect(engine: ChatEngine, request: ChatRequest, signal = never): Promise<ChatEvent[]> {
