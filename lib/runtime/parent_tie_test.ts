@@ -10,9 +10,9 @@ skipUnless(
   "A tied process ends with its parent",
   ([program, ...args]) => {
     Deno.test("A tied process ends with its parent, even when it was stopped", async () => {
-      const command = JSON.stringify({ args: [...args, "sleep", "60"] });
-      const script = `const child = new Deno.Command("${program}", ${command}).spawn(); ` +
-        "console.log(child.pid); await child.status;";
+      // The child says itself who it is: only then is it tied.
+      const command = JSON.stringify({ args: [...args, "sh", "-c", "echo $$; exec sleep 60"] });
+      const script = `await new Deno.Command("${program}", ${command}).spawn().status;`;
       const parent = new Deno.Command(Deno.execPath(), { args: ["eval", script], stdout: "piped" }).spawn();
       const reader = parent.stdout.getReader();
       const pid = Number(new TextDecoder().decode((await soon(reader.read())).value));
