@@ -14,6 +14,13 @@ export const ThreadPlan = z.object({
 });
 export type ThreadPlan = z.infer<typeof ThreadPlan>;
 
+/** What measuring threads came to. */
+export interface Calibration {
+  threads: ThreadPlan;
+  /** False when other programs took cores meanwhile: good enough for now, but not to be remembered. */
+  undisturbed: boolean;
+}
+
 /** What the runtime tells its worker in the first line of standard input, as JSON. The end of that input ends the worker. */
 export const WorkerSettings = z.object({
   /** Bearer token that every request to the worker must carry. */
@@ -37,8 +44,8 @@ export type WorkerNotice =
   | { type: "listening"; port: number }
   /** Every second, from the event loop: when it stays away the loop hangs. */
   | { type: "heartbeat" }
-  /** Threads were measured; the runtime remembers them for the next start. */
-  | { type: "calibrated"; threads: ThreadPlan }
+  /** Threads were measured; the runtime remembers them for the next start if nothing disturbed that. */
+  | { type: "calibrated"; calibration: Calibration }
   | { type: "ready"; model: ModelDescription }
   /** The worker cannot work and ends; starting it again would not help. */
   | { type: "fatal"; error: ErrorReport };

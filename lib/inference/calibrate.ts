@@ -1,4 +1,4 @@
-import type { ThreadPlan } from "../contracts/worker.ts";
+import type { Calibration, ThreadPlan } from "../contracts/worker.ts";
 
 /** Tokens of the batches that are measured: one stream, a few streams, a prompt. */
 const CALIBRATED_BATCH_TOKENS: Readonly<Record<keyof ThreadPlan, number>> = {
@@ -10,8 +10,17 @@ const CALIBRATED_BATCH_TOKENS: Readonly<Record<keyof ThreadPlan, number>> = {
 /** A thread count must win by this much over a smaller one: the other processes of the machine want cores too. */
 const GAIN_MIN = 1.05;
 
+/** Measured with so little of the cores that it asked for, a batch had to share them with other programs. */
+const BUSY_SHARE_MIN = 0.85;
+
 /** Candidates take turns so often and the median counts: what else the machine does just now must not decide alone. */
 const PASSES = 3;
+
+/** How fast a batch went, and how many cores the process had on the average meanwhile. */
+export interface BatchSpeed {
+  batchMs: number;
+  busyCores: number;
+}
 
 /** Thread counts worth trying on a machine, smallest first: powers of two, all cores, and one core less than all. */
 export function threadCandidates(cores: number): number[] {
@@ -24,16 +33,24 @@ export function threadCandidates(cores: number): number[] {
  * Finds the best thread count for each kind of batch by measuring the model that is loaded. No rule of thumb serves:
  * a tiny model decodes three times slower with two spinning threads than with one, a real one half as fast again.
  *
- * @param measure Milliseconds that a batch of `tokens` tokens takes with `threads` threads.
+ * @param measure Runs batches of `tokens` tokens with `threads` threads.
  */
 export async function calibrate(
   cores: number,
-  measure: (tokens: number, threads: number) => Promise<number>,
-): Promise<ThreadPlan> {
+  measure: (tokens: number, threads: number) => Promise<BatchSpeed>,
+): Promise<Calibration> {
+  let busyShare = 0;
   const best = async (tokens: number) => {
     const candidates = threadCandidates(cores).map((threads) => ({ threads, passes: [] as number[] }));
     for (let pass = 0; pass < PASSES; pass++) {
-      for (const { threads, passes } of candidates) passes.push(await measure(tokens, threads));
+      for (const { threads, passes } of candidates) {
+        const { batchMs, busyCores } = await measure(tokens, threads);
+        passes.push(batchMs);
+        // All cores at work on a prompt: only then is it plain to see when somebody else has one.
+        if (tokens === CALIBRATED_BATCH_TOKENS.prefill && threads === cores) {
+          busyShare = Math.max(busyShare, busyCores / cores);
+        }
+      }
     }
     let [bestThreads, bestMs] = [1, Infinity];
     for (const { threads, passes } of candidates) {
@@ -42,11 +59,12 @@ export async function calibrate(
     }
     return bestThreads;
   };
-  return {
+  const threads = {
     decodeOne: await best(CALIBRATED_BATCH_TOKENS.decodeOne),
     decodeMany: await best(CALIBRATED_BATCH_TOKENS.decodeMany),
     prefill: await best(CALIBRATED_BATCH_TOKENS.prefill),
   };
+  return { threads, undisturbed: busyShare >= BUSY_SHARE_MIN };
 }
 
 /** Threads for a batch of so many tokens. */

@@ -1,7 +1,8 @@
+import { cpuUsage } from "node:process";
 import type { Llama, LlamaContext, LlamaModel, Token } from "node-llama-cpp";
 import { Sampling } from "../contracts/chat.ts";
 import type { ThreadPlan } from "../contracts/worker.ts";
-import { threadsFor } from "./calibrate.ts";
+import { type BatchSpeed, threadsFor } from "./calibrate.ts";
 import type { BatchDecoder, BatchEntry, TokenSampler } from "./scheduler.ts";
 
 /*
@@ -118,8 +119,8 @@ export class LlamaDecoder implements BatchDecoder {
     return this.model.isEogToken(token as Token);
   }
 
-  /** Milliseconds that a batch of so many tokens takes, drawing included; spoils all sequences. Calibration calls it. */
-  async measure(batchTokens: number, threads: number): Promise<number> {
+  /** How fast batches of so many tokens go, drawing included; spoils all sequences. Calibration calls it. */
+  async measure(batchTokens: number, threads: number): Promise<BatchSpeed> {
     const streams = batchTokens < 16 ? Math.min(batchTokens, this.sequences) : 1;
     const perStream = Math.ceil(batchTokens / streams);
     const sampler = this.createSampler(Sampling.parse({ temperature: 0, seed: 0 }));
@@ -127,6 +128,7 @@ export class LlamaDecoder implements BatchDecoder {
     const rounds = Math.min(MEASURED_ROUNDS, MEASURED_TOKENS_MAX / perStream - WARM_UP_ROUNDS);
     let done = -WARM_UP_ROUNDS;
     let startedAt = performance.now();
+    let cpu = cpuUsage();
     for (let round = 0; done < rounds && performance.now() - startedAt < MEASURED_MS; round++) {
       const entries = Array.from({ length: streams }, (_, sequence) => ({
         sequence,
@@ -135,12 +137,13 @@ export class LlamaDecoder implements BatchDecoder {
         sampler,
       }));
       await this.#decodeWith(entries, streams * perStream, threads);
-      if (++done <= 0) startedAt = performance.now();
+      if (++done <= 0) [startedAt, cpu] = [performance.now(), cpuUsage()];
     }
-    const ms = (performance.now() - startedAt) / Math.max(1, done);
+    const elapsedMs = performance.now() - startedAt;
+    const { user, system } = cpuUsage(cpu);
     for (let sequence = 0; sequence < streams; sequence++) this.keep(sequence, 0);
     sampler.dispose();
-    return ms;
+    return { batchMs: elapsedMs / Math.max(1, done), busyCores: (user + system) / 1000 / elapsedMs };
   }
 
   async #decodeWith(entries: readonly BatchEntry[], batchTokens: number, threads: number): Promise<number[]> {

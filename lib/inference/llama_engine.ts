@@ -1,7 +1,7 @@
 import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
 import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
 import type { ModelDescription } from "../contracts/model.ts";
-import type { ThreadPlan, WorkerSettings } from "../contracts/worker.ts";
+import type { Calibration, WorkerSettings } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
 import { measureFreeMemory } from "../free_memory.ts";
 import { calibrate } from "./calibrate.ts";
@@ -21,7 +21,7 @@ export type LlamaEngineSettings = Omit<WorkerSettings, "token"> & Partial<Schedu
 export interface LlamaEngineEvents {
   /** llama.cpp is loaded; nothing needs to be started as a process any more. */
   onBackend?: () => void;
-  onCalibrated?: (threads: ThreadPlan) => void;
+  onCalibrated?: (calibration: Calibration) => void;
   onReady?: (model: ModelDescription) => void;
   /** The model cannot be loaded; every call from now on throws this error. */
   onFatal?: (error: DomainError) => void;
@@ -203,7 +203,7 @@ class LlamaEngine implements ChatEngine {
         this.#closing.signal.throwIfAborted();
         return decoder.measure(tokens, threads);
       });
-      decoder.setThreadPlan(measured);
+      decoder.setThreadPlan(measured.threads);
       this.events.onCalibrated?.(measured);
     }
     this.#closing.signal.throwIfAborted();

@@ -3,7 +3,7 @@ import { type MakeEngine, testChatEngine, testModelEngine } from "../../tests/co
 import { requestOf } from "../../tests/fixtures/chat_request.ts";
 import { skipUnless, testModel } from "../../tests/prerequisites.ts";
 import { type ChatEvent, type ChatRequest, Sampling } from "../contracts/chat.ts";
-import type { ThreadPlan } from "../contracts/worker.ts";
+import type { Calibration, ThreadPlan } from "../contracts/worker.ts";
 import type { ModelFile } from "../contracts/model.ts";
 import { createLlamaEngine, type LlamaEngineSettings } from "./llama_engine.ts";
 
@@ -61,9 +61,9 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
   });
 
   Deno.test("LlamaEngine measures its threads when nobody remembers them, and says what it found", async () => {
-    const found = Promise.withResolvers<ThreadPlan>();
+    const found = Promise.withResolvers<Calibration>();
     await using _engine = createLlamaEngine(settingsOf(path, { threads: null }), { onCalibrated: found.resolve });
-    const plan = await found.promise;
+    const { threads: plan } = await found.promise;
     for (const threads of Object.values(plan)) assert.ok(threads >= 1 && threads <= navigator.hardwareConcurrency);
   });
 

@@ -1,5 +1,5 @@
 import type { ModelDescription } from "../contracts/model.ts";
-import { type ThreadPlan, type WorkerNotice, WorkerSettings } from "../contracts/worker.ts";
+import { type Calibration, type WorkerNotice, WorkerSettings } from "../contracts/worker.ts";
 import { DomainError, toReport } from "../errors.ts";
 import type { ChatEngine } from "../inference/engine.ts";
 import { printTo } from "../terminal.ts";
@@ -20,7 +20,7 @@ const SEQUENCES_MAX = 64;
 export interface EngineEvents {
   /** Native code is loaded: nothing needs to be started as a process any more. */
   onBackend(): void;
-  onCalibrated(threads: ThreadPlan): void;
+  onCalibrated(calibration: Calibration): void;
   onReady(model: ModelDescription): void;
   /** The engine cannot work, and a new attempt would not help. */
   onFatal(error: unknown): void;
@@ -57,7 +57,7 @@ function startEngine(createEngine: WorkerParts["createEngine"], settings: Worker
   try {
     return createEngine(settings, {
       onBackend: () => Deno.permissions.revokeSync({ name: "run" }),
-      onCalibrated: (threads) => notify({ type: "calibrated", threads }),
+      onCalibrated: (calibration) => notify({ type: "calibrated", calibration }),
       onReady: (model) => notify({ type: "ready", model }),
       onFatal: (error) => endFatally(error),
       onLog: (line) => report(line),

@@ -1,5 +1,5 @@
 import type { ModelDescription } from "../contracts/model.ts";
-import type { ThreadPlan, WorkerAddress, WorkerSettings } from "../contracts/worker.ts";
+import type { Calibration, ThreadPlan, WorkerAddress, WorkerSettings } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
 import type { ChatEngine } from "../inference/engine.ts";
 import type { Logger } from "../log.ts";
@@ -38,7 +38,7 @@ export interface WorkerKeeperOptions {
   limits: SupervisorLimits;
   /** Told of each worker that takes requests; the address is a secret. */
   onWorker?(address: WorkerAddress): void;
-  /** Told of threads that were measured, to be remembered for the next start. */
+  /** Told of threads that were measured undisturbed, to be remembered for the next start. */
   onCalibrated?(threads: ThreadPlan): void;
 }
 
@@ -163,7 +163,7 @@ export class WorkerKeeper {
         firstSignLimitMs: limits.firstSignMs,
         onListening: (address) => this.#welcome(process, address),
         onReady: (model) => this.#takeReady(model),
-        onCalibrated: (threads) => this.#takeCalibrated(threads),
+        onCalibrated: (calibration) => this.#takeCalibrated(calibration),
       });
       this.#process = process;
       log.info("worker_started", { pid: process.pid });
@@ -189,9 +189,9 @@ export class WorkerKeeper {
     this.#firstReady.resolve(model);
   }
 
-  #takeCalibrated(threads: ThreadPlan): void {
+  #takeCalibrated({ threads, undisturbed }: Calibration): void {
     this.#threads = threads;
-    this.#options.onCalibrated?.(threads);
+    if (undisturbed) this.#options.onCalibrated?.(threads);
   }
 
   #end(why: DomainError): void {

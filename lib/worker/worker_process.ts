@@ -1,5 +1,5 @@
 import type { ModelDescription } from "../contracts/model.ts";
-import type { ThreadPlan, WorkerAddress, WorkerNotice, WorkerSettings } from "../contracts/worker.ts";
+import type { Calibration, WorkerAddress, WorkerNotice, WorkerSettings } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { withDeadline } from "./deadline.ts";
@@ -25,7 +25,7 @@ export interface WorkerProcessOptions {
   /** It takes requests, though its model may still be loading. */
   onListening(address: WorkerAddress): void;
   onReady(model: ModelDescription): void;
-  onCalibrated(threads: ThreadPlan): void;
+  onCalibrated(calibration: Calibration): void;
 }
 
 /** How a worker ended. */
@@ -132,7 +132,7 @@ export class WorkerProcess {
     if (notice.type === "listening") {
       this.#options.onListening({ url: `http://127.0.0.1:${notice.port}`, token: this.#token });
     }
-    if (notice.type === "calibrated") this.#options.onCalibrated(notice.threads);
+    if (notice.type === "calibrated") this.#options.onCalibrated(notice.calibration);
     if (notice.type === "ready") this.#options.onReady(notice.model);
     if (notice.type === "fatal") this.#fatal = DomainError.fromReport(notice.error);
   }
