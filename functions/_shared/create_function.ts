@@ -97,7 +97,7 @@ function reportRequest(name: string, edge: EdgeOptions): MiddlewareHandler<Funct
     c.set("client", c.req.raw);
     await next();
     report.add({ status: c.res.status });
-    if (!report.isStream) report.write();
+    if (!report.isOpen) report.write();
   };
 }
 

@@ -32,6 +32,7 @@ export class RequestReport {
   readonly #facts: RequestFacts;
   readonly #log: Logger;
   readonly #startedAt = performance.now();
+  #open = false;
 
   constructor(about: Pick<RequestFacts, "id" | "function" | "method" | "path">, log: Logger) {
     this.#log = log;
@@ -52,9 +53,14 @@ export class RequestReport {
     };
   }
 
-  /** Whether the answer is a stream, which writes the line itself when it ends. */
-  get isStream(): boolean {
-    return this.#facts.stream;
+  /** Whether more is to come after the handler, by a body that writes the line itself when it ends. */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /** Leaves it to the answer's body to write the line. */
+  keepOpen(): void {
+    this.#open = true;
   }
 
   add(facts: Partial<Pick<RequestFacts, "status" | "owner" | "model" | "stream">>): void {

@@ -18,6 +18,7 @@ export function respondWithTexts(
   const { headers, renderFailure, ...rest } = format;
   const report = c.get("report");
   report.add({ stream: true });
+  report.keepOpen();
   const body = streamText(texts, {
     ...rest,
     renderFailure(error) {

@@ -4,6 +4,7 @@ import { collectAnswer, findModel, openAnswer } from "../_shared/answers.ts";
 import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
 import { jsonBody, jsonContent, openaiErrors } from "../_shared/documentation.ts";
 import { respondWithEvents } from "../_shared/sse.ts";
+import { respondWhenWhole } from "../_shared/whole_response.ts";
 import { ChatBody, ChatCompletion } from "./body.ts";
 import { toChatRequest } from "./chat_request.ts";
 import { createHead, toChunks, toCompletion } from "./completion.ts";
@@ -34,8 +35,8 @@ export function createApp({ engine, edge }: { engine: ChatEngine; edge?: EdgeOpt
       const includeUsage = body.stream_options?.include_usage ?? false;
       return respondWithEvents(c, toChunks(head, answer, { includeUsage }), answer.abort);
     }
-    const { text, done } = await collectAnswer(answer);
-    return c.json(toCompletion(head, text, done), 200);
+    const completion = collectAnswer(answer).then(({ text, done }) => toCompletion(head, text, done));
+    return await respondWhenWhole(c, completion, answer.abort);
   });
   return app;
 }

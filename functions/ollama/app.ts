@@ -5,6 +5,7 @@ import type { ChatEngine } from "../../lib/inference/engine.ts";
 import { collectAnswer, findModel, openAnswer } from "../_shared/answers.ts";
 import { type App, createFunction, type EdgeOptions, type FunctionEnv } from "../_shared/create_function.ts";
 import { respondWithLines } from "../_shared/ndjson.ts";
+import { respondWhenWhole } from "../_shared/whole_response.ts";
 import { toRunning, toShown, toTag } from "./descriptions.ts";
 import { toChatRequest, toGenerateRequest } from "./engine_request.ts";
 import { createLineHead, toEnding, toLines } from "./lines.ts";
@@ -67,6 +68,7 @@ async function respond(c: Context<FunctionEnv>, engine: ChatEngine, asked: Asked
   const answer = await openAnswer(c, engine, request);
   // Ollama's clients compare names, so that each hears the one that it said: with `:latest` or without.
   if (body.stream ?? true) return respondWithLines(c, toLines(body.model, answer, wrap), answer.abort);
-  const { text, done } = await collectAnswer(answer);
-  return c.json({ ...createLineHead(body.model), ...wrap(text), ...toEnding(done) });
+  const line = collectAnswer(answer)
+    .then(({ text, done }) => ({ ...createLineHead(body.model), ...wrap(text), ...toEnding(done) }));
+  return await respondWhenWhole(c, line, answer.abort);
 }
