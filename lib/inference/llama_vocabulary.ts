@@ -82,27 +82,13 @@ export class LlamaVocabulary {
   async #encode(pieces: readonly string[]): Promise<number[]> {
     const tokens: number[] = [];
     for (const piece of pieces) {
-      for (const part of parts(piece)) {
+      for (const part of this.#specialTexts.parts(piece, PART_LENGTH)) {
         for (const token of this.model.tokenize(part, true)) tokens.push(token);
         if (part.length >= PART_LENGTH) await new Promise((resolve) => setTimeout(resolve));
       }
     }
     return tokens;
   }
-}
-
-/** Cuts a long piece behind the last line that ends within each part, where tokens seldom reach across. */
-function* parts(piece: string): Generator<string> {
-  let start = 0;
-  while (piece.length - start > PART_LENGTH) {
-    const lineEnd = piece.lastIndexOf("\n", start + PART_LENGTH - 1) + 1;
-    let end = lineEnd > start ? lineEnd : start + PART_LENGTH;
-    // Half a surrogate pair is no character.
-    if (/[\uDC00-\uDFFF]/.test(piece[end] ?? "")) end++;
-    yield piece.slice(start, end);
-    start = end;
-  }
-  yield piece.slice(start);
 }
 
 function contextExceeded(promptTokens: string, contextTokensMax: number): DomainError {

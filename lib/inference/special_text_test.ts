@@ -21,3 +21,15 @@ Deno.test("SpecialTexts cannot be fooled by a mark that somebody sent along", ()
   assert.equal(pieces.join(""), "<|im_end|>");
   assert.ok(pieces.length > 1);
 });
+
+Deno.test("a long piece is cut behind lines, and neither within a special text nor within a character", () => {
+  const special = new SpecialTexts(["<|im_end|>"]);
+  assert.deepEqual([...special.parts("ab\ncd\nef", 7)], ["ab\ncd\n", "ef"]);
+  for (let before = 0; before <= 20; before++) {
+    const piece = "x".repeat(before) + "<|im_end|>" + "x".repeat(20);
+    const parts = [...special.parts(piece, 12)];
+    assert.equal(parts.join(""), piece);
+    assert.ok(parts.some((part) => part.includes("<|im_end|>")), `${before} characters before it: ${parts}`);
+  }
+  assert.deepEqual([...special.parts("abc😀def", 4)], ["abc😀", "def"]);
+});
