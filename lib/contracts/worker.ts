@@ -42,7 +42,7 @@ export type WorkerSettings = z.infer<typeof WorkerSettings>;
 /** What a worker tells the runtime, one JSON object a line on standard output. Its standard error is for people. */
 export type WorkerNotice =
   | { type: "listening"; port: number }
-  /** Every second, from the event loop: when it stays away the loop hangs. */
+  /** Every second, from the event loop: when it stays away the loop hangs, or native code does. */
   | { type: "heartbeat" }
   /** Threads were measured; the runtime remembers them for the next start if nothing disturbed that. */
   | { type: "calibrated"; calibration: Calibration }

@@ -22,6 +22,13 @@ export interface BatchSpeed {
   busyCores: number;
 }
 
+/**
+ * A large model takes seconds for a batch: who is slower by this much than the fastest in the first pass is not measured
+ * again. Short batches are cheap to measure, and a disturbance is more of them.
+ */
+const LOST_BY = 2.5;
+const SLOW_MS = 100;
+
 /** Thread counts worth trying on a machine, smallest first: powers of two, all cores, and one core less than all. */
 export function threadCandidates(cores: number): number[] {
   const candidates = new Set<number>([Math.max(1, cores - 1), cores]);
@@ -41,8 +48,10 @@ export async function calibrate(
 ): Promise<Calibration> {
   let busyShare = 0;
   const best = async (tokens: number) => {
-    const candidates = threadCandidates(cores).map((threads) => ({ threads, passes: [] as number[] }));
+    let candidates = threadCandidates(cores).map((threads) => ({ threads, passes: [] as number[] }));
     for (let pass = 0; pass < PASSES; pass++) {
+      const fastestMs = Math.min(...candidates.map(({ passes }) => passes[0] ?? Infinity));
+      candidates = candidates.filter(({ passes }) => (passes[0] ?? 0) <= Math.max(SLOW_MS, fastestMs * LOST_BY));
       for (const { threads, passes } of candidates) {
         const { batchMs, busyCores } = await measure(tokens, threads);
         passes.push(batchMs);

@@ -24,13 +24,23 @@ Deno.test("calibrate() takes the fastest thread count for each kind of batch", a
 
 Deno.test("calibrate() is not misled by one disturbed measurement", async () => {
   let calls = 0;
-  const { threads } = await calibrate(2, (_, threads) => alone(++calls % 6 === 2 ? 900 : 100 / threads, threads));
+  const { threads } = await calibrate(2, (_, threads) => alone(++calls % 6 === 2 ? 90 : 10 / threads, threads));
   assert.deepEqual(threads, { decodeOne: 2, decodeMany: 2, prefill: 2 });
 });
 
 Deno.test("calibrate() prefers fewer threads when more bring next to nothing", async () => {
   const { threads } = await calibrate(4, (_, threads) => alone(100 - threads, threads));
   assert.deepEqual(threads, { decodeOne: 1, decodeMany: 1, prefill: 1 });
+});
+
+Deno.test("calibrate() measures no candidate again that clearly lost", async () => {
+  const measured: number[] = [];
+  const { threads } = await calibrate(4, (_, threads) => {
+    measured.push(threads);
+    return alone(threads === 1 ? 400 : 100, threads);
+  });
+  assert.deepEqual(threads, { decodeOne: 2, decodeMany: 2, prefill: 2 });
+  assert.equal(measured.filter((threads) => threads === 1).length, 3, "once for each kind of batch");
 });
 
 Deno.test("calibrate() says when other programs took cores all the while", async () => {

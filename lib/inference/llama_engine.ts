@@ -25,6 +25,8 @@ export interface LlamaEngineEvents {
   onReady?: (model: ModelDescription) => void;
   /** The model cannot be loaded; every call from now on throws this error. */
   onFatal?: (error: DomainError) => void;
+  /** llama.cpp has not ended a batch for minutes and never will: only the end of the process helps. */
+  onHung?: () => void;
   /** A line of llama.cpp's that is a warning or worse. */
   onLog?: (line: string) => void;
 }
@@ -56,7 +58,7 @@ class LlamaEngine implements ChatEngine {
   #state: EngineStatus["state"] = "loading";
 
   constructor(private readonly settings: LlamaEngineSettings, private readonly events: LlamaEngineEvents) {
-    this.#scheduler = new Scheduler(settings);
+    this.#scheduler = new Scheduler({ ...settings, onHung: () => this.events.onHung?.() });
     this.#counted = this.#loadVocabulary();
     this.#ready = this.#counted.then((counted) => this.#loadWeights(counted));
     this.#ready.then((model) => this.events.onReady?.(model), (error) => {

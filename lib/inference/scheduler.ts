@@ -52,6 +52,10 @@ export interface SchedulerOptions {
   queueTimeoutMs?: number;
   /** Longest time from the start to the first token. Default 600,000. */
   prefillTimeoutMs?: number;
+  /** Longest time for one batch, before the model counts as hung. Default 120,000. */
+  stepTimeoutMs?: number;
+  /** Told once of a batch that does not end. Nobody can end it: the process has to go. */
+  onHung?: () => void;
 }
 
 /**
@@ -112,6 +116,8 @@ export class Scheduler implements AsyncDisposable {
   readonly queuedMax: number;
   readonly #queueTimeoutMs: number;
   readonly #prefillTimeoutMs: number;
+  readonly #stepTimeoutMs: number;
+  readonly #onHung: () => void;
   #decoder: BatchDecoder | null = null;
   #store = new SequenceStore(0);
   #loop: Promise<void> | null = null;
@@ -121,6 +127,8 @@ export class Scheduler implements AsyncDisposable {
     this.queuedMax = options.queuedMax;
     this.#queueTimeoutMs = options.queueTimeoutMs ?? 120_000;
     this.#prefillTimeoutMs = options.prefillTimeoutMs ?? 600_000;
+    this.#stepTimeoutMs = options.stepTimeoutMs ?? 120_000;
+    this.#onHung = options.onHung ?? (() => {});
   }
 
   get active(): number {
@@ -231,6 +239,7 @@ export class Scheduler implements AsyncDisposable {
     if (pieces.length === 0) return;
     // llama.cpp computes neighbouring sequences together only when they stand in ascending order.
     pieces.sort((a, b) => a.entry.sequence - b.entry.sequence);
+    const hung = setTimeout(this.#onHung, this.#stepTimeoutMs);
     try {
       const drawn = await decoder.decode(pieces.map(({ entry }) => entry));
       let next = 0;
@@ -240,6 +249,8 @@ export class Scheduler implements AsyncDisposable {
       }
     } catch (cause) {
       this.#failBatch(pieces.map(({ run }) => run), decoder, cause);
+    } finally {
+      clearTimeout(hung);
     }
   }
 

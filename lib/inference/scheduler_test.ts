@@ -205,6 +205,20 @@ Deno.test("Scheduler ends jobs that wait or read for too long", async () => {
   assert.deepEqual(await ask(scheduler).result, [11, 12, 13]);
 });
 
+Deno.test("Scheduler says that a batch does not end, and goes on if it does after all", async () => {
+  const decoder = new CountingDecoder(1);
+  const gate = Promise.withResolvers<void>();
+  decoder.gate = gate.promise;
+  let hung = 0;
+  await using scheduler = new Scheduler({ queuedMax: 4, stepTimeoutMs: 20, onHung: () => hung++ });
+  scheduler.start(decoder);
+  const waiting = ask(scheduler);
+  while (hung === 0) await turn();
+  gate.resolve();
+  assert.deepEqual(await waiting.result, [11, 12, 13]);
+  assert.equal(hung, 1);
+});
+
 Deno.test("Scheduler keeps jobs that come before the model and ends them when they wait for too long", async () => {
   await using scheduler = new Scheduler({ queuedMax: 4, queueTimeoutMs: 30 });
   assert.equal(await ask(scheduler).result, "queue_timeout");

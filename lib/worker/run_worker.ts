@@ -24,6 +24,8 @@ export interface EngineEvents {
   onReady(model: ModelDescription): void;
   /** The engine cannot work, and a new attempt would not help. */
   onFatal(error: unknown): void;
+  /** Native code does not come back from a batch. */
+  onHung(): void;
   /** Something that native code says, for people. */
   onLog(line: string): void;
 }
@@ -44,8 +46,14 @@ export async function runWorker({ createEngine }: WorkerParts): Promise<never> {
   ignoreInterrupts();
   const input = readLines(Deno.stdin.readable);
   const settings = readSettings((await input.next()).value ?? "");
-  setInterval(() => notify({ type: "heartbeat" }), HEARTBEAT_MS);
-  const engine = startEngine(createEngine, settings);
+  const heart = setInterval(() => notify({ type: "heartbeat" }), HEARTBEAT_MS);
+  const engine = startEngine(createEngine, settings, {
+    onHung: () => {
+      report("The model has not ended a batch for minutes");
+      // A worker that can compute nothing any more is as good as dead: its runtime kills it and starts another.
+      clearInterval(heart);
+    },
+  });
   serve(engine, settings);
   while (!(await input.next()).done);
   // Native code in the middle of a batch would crash in the exit of the process: it gets a moment to stop.
@@ -53,13 +61,18 @@ export async function runWorker({ createEngine }: WorkerParts): Promise<never> {
   Deno.exit(0);
 }
 
-function startEngine(createEngine: WorkerParts["createEngine"], settings: WorkerSettings): ChatEngine {
+function startEngine(
+  createEngine: WorkerParts["createEngine"],
+  settings: WorkerSettings,
+  { onHung }: { onHung: () => void },
+): ChatEngine {
   try {
     return createEngine(settings, {
       onBackend: () => Deno.permissions.revokeSync({ name: "run" }),
       onCalibrated: (calibration) => notify({ type: "calibrated", calibration }),
       onReady: (model) => notify({ type: "ready", model }),
       onFatal: (error) => endFatally(error),
+      onHung,
       onLog: (line) => report(line),
     });
   } catch (error) {

@@ -157,6 +157,16 @@ Deno.test("a worker whose event loop hangs is killed and replaced", async () => 
   }, { limits: { heartbeatMs: 1_500 } });
 });
 
+Deno.test("a worker whose native code hangs is killed and replaced, though its event loop turns", async () => {
+  await withSupervisor(async ({ engine, deaths }) => {
+    await engine.ready;
+    const answer = await read(engine, "stall");
+    assert.equal(answer.error?.code, "engine_gone");
+    assert.equal((await read(engine, "count 1 1")).text, "1 ");
+    assert.deepEqual(deaths.map(({ how }) => how), Array(2).fill("no heartbeat for 1500 ms, killed"));
+  }, { limits: { heartbeatMs: 1_500 } });
+});
+
 Deno.test("a worker that dies again and again is started with a pause that doubles, up to a limit", async () => {
   await withSupervisor(async ({ engine, workers, deaths }) => {
     await engine.ready;
