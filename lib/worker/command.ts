@@ -20,9 +20,10 @@ export interface WorkerCommandParts {
   env: Record<string, string>;
 }
 
-/** What node-llama-cpp reads to tell glibc from musl, and llama.cpp's memory and CPU from a container's. */
-const LINUX_PATHS = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/os-release", "/proc/self/maps", "/proc/meminfo"];
-const LINUX_GPU_PATHS = ["/usr", "/opt", "/dev", "/proc"];
+/** What node-llama-cpp reads to tell glibc from musl. */
+const LINUX_PATHS = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/os-release"];
+/** Where it looks for the libraries of GPU drivers. */
+const LINUX_GPU_PATHS = ["/usr", "/opt"];
 
 /** Variables that a worker may see: none of Rookery's own, no keys, no proxies. */
 const ENV_NAMES =
