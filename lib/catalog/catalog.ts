@@ -155,8 +155,10 @@ class FolderCatalog implements Catalog {
     if (file !== null) return await this.#toModelFile(file, manifests.get(file.id) ?? null);
     const installed = (await this.#folder.scan()).map((each) => `"${each.id}"`);
     const there = installed.length === 0 ? "there is none yet" : `there is ${installed.join(", ")}`;
-    const pull = manifests.has(id) ? `; get it with: deno task models pull ${id}` : "";
-    throw new DomainError("model_not_found", `Unknown model "${id}"; ${there}${pull}`, { param: "model" });
+    const next = manifests.has(id)
+      ? `get it with: deno task models pull ${id}`
+      : "deno task models list shows what can be had";
+    throw new DomainError("model_not_found", `Unknown model "${id}"; ${there}; ${next}`, { param: "model" });
   }
 
   async pull(id: string, options: PullOptions = {}): Promise<ModelFile> {

@@ -59,7 +59,7 @@ Deno.test("find() says what there is and how to get the one that is missing", as
   await Deno.writeFile(home.path("two.gguf"), OTHER);
   await assert.rejects(home.open().find("gpt-4"), {
     code: "model_not_found",
-    message: 'Unknown model "gpt-4"; there is "one", "two"',
+    message: 'Unknown model "gpt-4"; there is "one", "two"; deno task models list shows what can be had',
   });
 });
 

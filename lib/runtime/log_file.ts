@@ -18,11 +18,16 @@ function open(path: string): Deno.FsFile {
   try {
     return Deno.openSync(path, { append: true, create: true, mode: 0o600 });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : "unknown reason";
     throw new DomainError(
       "invalid_config",
-      `Cannot write to ROOKERY_LOG_FILE ${path}: ${reason}; set it to a file that you may write to`,
+      `Cannot write to ROOKERY_LOG_FILE ${path}: ${explain(cause)}; set it to a file that you may write to`,
       { cause },
     );
   }
+}
+
+/** Deno's own words speak of its permission flags, which nobody sets by hand here. */
+function explain(cause: unknown): string {
+  if (cause instanceof Deno.errors.NotFound) return "its folder does not exist";
+  return cause instanceof Deno.errors.IsADirectory ? "it is a folder" : "it may not be written to";
 }

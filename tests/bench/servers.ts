@@ -105,8 +105,8 @@ async function answers(url: string, model: string): Promise<boolean> {
     const body = JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }], max_tokens: 1 });
     const headers = { "content-type": "application/json" };
     const response = await fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body });
-    await response.body?.cancel();
-    return response.ok;
+    // Rookery sends its headers while the model is still being loaded: only a whole answer shows that it is there.
+    return response.ok && (await response.text()).includes('"finish_reason"');
   } catch {
     return false;
   }
