@@ -115,7 +115,6 @@ async function startEngine({ settings, folder, log }: Place, model: ModelFile): 
     cores: availableParallelism(),
   });
   const threads = await readCalibration(folder.calibrations, name);
-  const warn = (event: string) => (error: unknown) => log.warn(event, { error });
   return startSupervisor({
     command: buildWorkerCommand({
       denoPath: Deno.execPath(),
@@ -130,10 +129,15 @@ async function startEngine({ settings, folder, log }: Place, model: ModelFile): 
     settings: { model, contextTokens, sequences, queuedMax, gpu, threads },
     log,
     onWorker: (address) => {
-      replaceFile(folder.worker, JSON.stringify(address) + "\n").catch(warn("worker_file_failed"));
+      try {
+        replaceFile(folder.worker, JSON.stringify(address) + "\n");
+      } catch (error) {
+        log.warn("worker_file_failed", { error });
+      }
     },
     onCalibrated: (threads) => {
-      storeCalibration(folder.calibrations, { name, threads }).catch(warn("calibration_file_failed"));
+      storeCalibration(folder.calibrations, { name, threads })
+        .catch((error) => log.warn("calibration_file_failed", { error }));
     },
   });
 }

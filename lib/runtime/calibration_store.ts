@@ -38,7 +38,7 @@ export async function storeCalibration(path: string, entry: { name: string; thre
   const { [entry.name]: _old, ...others } = await readStore(path);
   const kept = Object.entries(others).slice(-(CALIBRATIONS_MAX - 1));
   const store: Store = Object.fromEntries([...kept, [entry.name, entry.threads]]);
-  await replaceFile(path, JSON.stringify(store, null, 2) + "\n");
+  replaceFile(path, JSON.stringify(store, null, 2) + "\n");
 }
 
 async function readStore(path: string): Promise<Store> {

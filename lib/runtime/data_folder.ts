@@ -43,13 +43,14 @@ export async function makeDataFolder(folder: DataFolder): Promise<void> {
 
 /**
  * Replaces a small file in one step, so that whoever reads it sees the old text or the new; its owner alone may read it.
+ * It is done when the call returns: of two writers the later one wins, and nothing comes back after a removal.
  *
  * @throws {Error} what the file system says.
  */
-export async function replaceFile(path: string, text: string): Promise<void> {
+export function replaceFile(path: string, text: string): void {
   const draft = `${path}.${Deno.pid}.tmp`;
-  await Deno.writeTextFile(draft, text, { mode: 0o600 });
-  await Deno.rename(draft, path);
+  Deno.writeTextFileSync(draft, text, { mode: 0o600 });
+  Deno.renameSync(draft, path);
 }
 
 /** The error for a data folder that the system does not let Rookery use. */
