@@ -154,6 +154,8 @@ export function testModelEngine(name: string, make: MakeEngine): void {
       const sampling = Sampling.parse({ temperature: 1.5, topK: 0, topP: 1, minP: 0, seed });
       return textOf(await collect(engine, ask({ sampling })));
     };
+    // A prompt that is cached is computed in other batches than one that is not, which changes rounding: both are cached.
+    await draw(0);
     assert.equal(await draw(7), await draw(7));
     assert.notEqual(await draw(null), await draw(null));
   });
