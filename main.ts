@@ -15,6 +15,7 @@ import type { ModelFile } from "./lib/contracts/model.ts";
 import { readSettings, SETTINGS, type Settings } from "./lib/env.ts";
 import { DomainError } from "./lib/errors.ts";
 import { measureFreeMemory } from "./lib/free_memory.ts";
+import { createEngineTable } from "./lib/inference/engine_table.ts";
 import { createLogger, type Logger } from "./lib/log.ts";
 import { nameDeno, nameUrl, renderBanner } from "./lib/runtime/banner.ts";
 import { nameCalibration, readCalibration, storeCalibration } from "./lib/runtime/calibration_store.ts";
@@ -147,8 +148,9 @@ async function serve({ settings, log, door, ending }: Place, engine: SupervisedE
   const { apiKey, host, allowedHosts, allowedOrigins } = settings;
   const edge = { apiKey, allowedHosts: [...allowedHosts, host], allowedOrigins, log };
   const description = "Local models behind the APIs that clients already speak.";
+  const inference = createEngineTable([engine]);
   const functions = [createChatCompletions, createModels, createOllama, createStatus].map((create) =>
-    create({ engine, edge })
+    create({ inference, edge })
   );
   const { fetch } = mountFunctions(functions, { edge, document: { title: "Rookery", version: VERSION, description } });
   door.open(fetch);

@@ -4,6 +4,7 @@ import { createApp as createModels } from "../functions/models/app.ts";
 import { createApp as createOllama } from "../functions/ollama/app.ts";
 import { createApp as createStatus } from "../functions/status/app.ts";
 import { mountFunctions } from "../functions/_shared/mount.ts";
+import { createEngineTable } from "../lib/inference/engine_table.ts";
 import { createScriptedEngine } from "../lib/inference/scripted_engine.ts";
 import { silentLogger } from "../lib/log.ts";
 
@@ -16,7 +17,7 @@ interface Operation {
 
 const edge = { apiKey: null, allowedHosts: [], allowedOrigins: [], log: silentLogger };
 const functions = [createChatCompletions, createModels, createOllama, createStatus].map((create) =>
-  create({ engine: createScriptedEngine(), edge })
+  create({ inference: createEngineTable([createScriptedEngine()]), edge })
 );
 
 async function readDocument(): Promise<{ text: string; operations: Map<string, Operation> }> {

@@ -1,9 +1,12 @@
 import type { Context } from "hono";
-import type { ChatEvent, ChatRequest } from "../../lib/contracts/chat.ts";
+import type { z } from "zod";
+import { type ChatEvent, ChatRequest } from "../../lib/contracts/chat.ts";
 import type { ModelDescription } from "../../lib/contracts/model.ts";
-import { DomainError } from "../../lib/errors.ts";
-import type { ChatEngine } from "../../lib/inference/engine.ts";
+import type { Inference } from "../../lib/inference/inference.ts";
 import type { FunctionEnv } from "./create_function.ts";
+
+/** What a function asks an engine; what it leaves out has the contract's defaults. */
+export type AskedRequest = Omit<z.input<typeof ChatRequest>, "id" | "owner">;
 
 /** The last event of an answer that was completed. */
 export type AnswerDone = Extract<ChatEvent, { type: "done" }>;
@@ -18,23 +21,16 @@ export interface Answer {
 /**
  * The model that a client means by `name`, with or without Ollama's `:latest`.
  *
- * @throws {DomainError} `model_not_found` that names the one there is.
+ * @throws {DomainError} `model_not_found` that names those there are.
  */
 export async function findModel(
   c: Context<FunctionEnv>,
-  engine: ChatEngine,
+  inference: Inference,
   name: string,
 ): Promise<ModelDescription> {
-  const model = await engine.describe();
-  if (name.replace(/:latest$/, "") !== model.id) throw unknownModelError(name, model);
+  const model = await inference.describe(name.replace(/:latest$/, ""));
   c.get("report").add({ model: model.id });
   return model;
-}
-
-/** Says which model there is to one who asked for another. */
-function unknownModelError(name: string, model: ModelDescription): DomainError {
-  const shown = JSON.stringify(name.length > 128 ? `${name.slice(0, 128)}…` : name);
-  return new DomainError("model_not_found", `Unknown model ${shown}; there is "${model.id}"`, { param: "model" });
 }
 
 /**
@@ -45,16 +41,16 @@ function unknownModelError(name: string, model: ModelDescription): DomainError {
  */
 export async function openAnswer(
   c: Context<FunctionEnv>,
-  engine: ChatEngine,
-  request: Omit<ChatRequest, "id" | "owner">,
+  inference: Inference,
+  request: AskedRequest,
 ): Promise<Answer> {
   const abortion = new AbortController();
   const abort = () => abortion.abort();
   const client = c.get("client").signal;
   client.addEventListener("abort", abort, { once: true });
   if (client.aborted) abort();
-  const asked = { ...request, id: c.get("requestId"), owner: c.get("owner") };
-  const events = follow(c, engine.chat(asked, abortion.signal), () => client.removeEventListener("abort", abort));
+  const asked = ChatRequest.parse({ ...request, id: c.get("requestId"), owner: c.get("owner") });
+  const events = follow(c, inference.chat(asked, abortion.signal), () => client.removeEventListener("abort", abort));
   const first = await events.next();
   if (first.done || first.value.type !== "admitted") throw new Error("The engine began an answer without admitting it");
   return { events, abort };

@@ -27,7 +27,7 @@ export const samplingFields = {
 type SamplingFields = { [Name in keyof typeof samplingFields]?: z.infer<(typeof samplingFields)[Name]> };
 
 /** Translates a request's sampling fields for the engine. */
-export function toSampling(fields: SamplingFields): Sampling {
+export function toSampling(fields: SamplingFields): z.input<typeof Sampling> {
   return {
     temperature: fields.temperature ?? null,
     topP: fields.top_p ?? null,

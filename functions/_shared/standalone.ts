@@ -3,6 +3,8 @@ import type { WorkerAddress } from "../../lib/contracts/worker.ts";
 import { isLoopback, readSettings } from "../../lib/env.ts";
 import { DomainError } from "../../lib/errors.ts";
 import type { ChatEngine } from "../../lib/inference/engine.ts";
+import { createEngineTable } from "../../lib/inference/engine_table.ts";
+import type { Inference } from "../../lib/inference/inference.ts";
 import { createLogger } from "../../lib/log.ts";
 import { nameDataFolder } from "../../lib/runtime/data_folder.ts";
 import { openLogFile } from "../../lib/runtime/log_file.ts";
@@ -28,14 +30,17 @@ interface ServeInfo {
  * @throws {DomainError} `invalid_config` when a setting is wrong.
  */
 export function createStandalone(
-  createApp: (options: { engine: ChatEngine; edge: EdgeOptions }) => App,
+  createApp: (options: { inference: Inference; edge: EdgeOptions }) => App,
   { env, connect }: StandaloneOptions,
 ): { fetch(request: Request, info: ServeInfo): Response | Promise<Response> } {
   const settings = readSettings(env);
   const { apiKey, allowedHosts, allowedOrigins } = settings;
   const log = createLogger({ level: settings.logLevel, write: openLogFile(settings.logFile) });
   const engine = new WorkerFinder({ path: nameDataFolder(resolve(settings.dataDir)).worker, connect });
-  const app = createApp({ engine, edge: { apiKey, allowedHosts, allowedOrigins, log } });
+  const app = createApp({
+    inference: createEngineTable([engine]),
+    edge: { apiKey, allowedHosts, allowedOrigins, log },
+  });
   return {
     fetch(request, { remoteAddr }) {
       // `deno serve` listens on every address unless told otherwise, and does not say so to the module that it serves.

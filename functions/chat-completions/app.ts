@@ -1,5 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { ChatEngine } from "../../lib/inference/engine.ts";
+import type { Inference } from "../../lib/inference/inference.ts";
 import { collectAnswer, findModel, openAnswer } from "../_shared/answers.ts";
 import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
 import { jsonBody, jsonContent, openaiErrors } from "../_shared/documentation.ts";
@@ -24,12 +24,12 @@ const createCompletion = createRoute({
 });
 
 /** `POST /v1/chat/completions`: an answer in OpenAI's shape, whole or streamed. */
-export function createApp({ engine, edge }: { engine: ChatEngine; edge?: EdgeOptions }): App {
+export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
   const app = createFunction("chat-completions", edge);
   app.openapi(createCompletion, async (c) => {
     const body = c.req.valid("json");
-    const model = await findModel(c, engine, body.model);
-    const answer = await openAnswer(c, engine, toChatRequest(body));
+    const model = await findModel(c, inference, body.model);
+    const answer = await openAnswer(c, inference, { model: model.id, ...toChatRequest(body) });
     const head = createHead(model.id);
     if (body.stream) {
       const includeUsage = body.stream_options?.include_usage ?? false;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DomainError } from "../../lib/errors.ts";
+import { createEngineTable } from "../../lib/inference/engine_table.ts";
 import { createScriptedEngine, type ScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { COPILOT_AGENT_BODY } from "../../tests/fixtures/client_bodies.ts";
 import { postJson, readBytes, readJson } from "../../tests/fixtures/http.ts";
@@ -11,7 +12,7 @@ const HELLO = { model: "scripted", messages: [{ role: "user", content: "hello" }
 
 function createTestApp(options: Parameters<typeof createScriptedEngine>[0] = {}) {
   const engine = createScriptedEngine(options);
-  return { engine, app: createApp({ engine }) };
+  return { engine, app: createApp({ inference: createEngineTable([engine]) }) };
 }
 
 /** What the engine was asked when `changes` to a plain body were sent. */
@@ -126,11 +127,12 @@ Deno.test("Sampling parameters reach the engine, those that are null as its defa
     frequencyPenalty: 1,
     repeatPenalty: 1.1,
     seed: 42,
+    logitBias: {},
   });
   const nulls = Object.fromEntries(Object.keys(given).map((name) => [name, null]));
   const absent = (await askedBy({})).sampling;
   assert.deepEqual((await askedBy(nulls)).sampling, absent);
-  assert.deepEqual(new Set(Object.values(absent)), new Set([null]));
+  assert.deepEqual(Object.entries(absent).filter(([, value]) => value !== null), [["logitBias", {}]]);
 });
 
 Deno.test("Seeds of any size are folded into 32 bits", async () => {

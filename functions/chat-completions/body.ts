@@ -71,7 +71,7 @@ export const ChatCompletion = z.object({
     index: z.int(),
     message: z.object({ role: z.literal("assistant"), content: z.string(), refusal: z.null() }),
     logprobs: z.null(),
-    finish_reason: z.enum(["stop", "length"]),
+    finish_reason: z.enum(["stop", "length", "tool_calls"]),
   })),
   usage: Usage,
 }).openapi("ChatCompletion");

@@ -1,5 +1,6 @@
-import type { ChatMessage, ChatRequest } from "../../lib/contracts/chat.ts";
+import type { ChatMessage } from "../../lib/contracts/chat.ts";
 import { DomainError } from "../../lib/errors.ts";
+import type { AskedRequest } from "../_shared/answers.ts";
 import { notServedError, toSampling, toStops } from "../_shared/fields.ts";
 import { renderToolCalls } from "../_shared/tool_calls.ts";
 import type { ChatBody, Message } from "./body.ts";
@@ -12,7 +13,7 @@ const TEXT_PARTS = new Set(["text", "refusal", "input_text", "output_text"]);
  *
  * @throws {DomainError} `invalid_request` that names the field which this version or its model cannot serve.
  */
-export function toChatRequest(body: ChatBody): Omit<ChatRequest, "id" | "owner"> {
+export function toChatRequest(body: ChatBody): Omit<AskedRequest, "model"> {
   refuseUnserved(body);
   const limits = [body.max_tokens, body.max_completion_tokens].filter((limit) => typeof limit === "number");
   return {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DomainError } from "../../lib/errors.ts";
+import { createEngineTable } from "../../lib/inference/engine_table.ts";
 import { createScriptedEngine, type ScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { createLogCollector, readBytes, readUntil, sendRaw, serve } from "../../tests/fixtures/http.ts";
 import { until } from "../../tests/fixtures/processes.ts";
@@ -12,7 +13,7 @@ const forever = new Promise<never>(() => {});
 function createTestApp(engine: ScriptedEngine, keepaliveMs = 15_000) {
   const { log, lines } = createLogCollector();
   const edge = { apiKey: null, allowedHosts: [], allowedOrigins: [], log, keepaliveMs };
-  return { app: createApp({ engine, edge }), lines };
+  return { app: createApp({ inference: createEngineTable([engine]), edge }), lines };
 }
 
 async function ask(url: string, changes: object, signal?: AbortSignal): Promise<Response> {
@@ -189,6 +190,7 @@ Deno.test("The log has one line for a stream, when it has ended, with its number
     promptTokens: "user: secret question\n".length,
     completionTokens: "secret answer".length,
     cachedTokens: 0,
+    reasoningTokens: 0,
     outcome: "ok",
   });
   assert.equal(lines.length, 1);
@@ -215,7 +217,10 @@ Deno.test("The owner of a key is told to the engine, and the id of the request",
   await using engine = createScriptedEngine();
   const { log, lines } = createLogCollector();
   const apiKey = "correct-horse-battery";
-  const app = createApp({ engine, edge: { apiKey, allowedHosts: [], allowedOrigins: [], log } });
+  const app = createApp({
+    inference: createEngineTable([engine]),
+    edge: { apiKey, allowedHosts: [], allowedOrigins: [], log },
+  });
   const response = await app.request("/v1/chat/completions", {
     method: "POST",
     body: JSON.stringify(BODY),

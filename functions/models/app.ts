@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { ModelDescription } from "../../lib/contracts/model.ts";
-import type { ChatEngine } from "../../lib/inference/engine.ts";
+import type { Inference } from "../../lib/inference/inference.ts";
 import { findModel } from "../_shared/answers.ts";
 import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
 import { jsonContent, openaiErrors, pickErrors } from "../_shared/documentation.ts";
@@ -37,12 +37,12 @@ const getModel = createRoute({
 });
 
 /** `GET /v1/models` and `/v1/models/{id}`: what can be asked for, in OpenAI's shape. */
-export function createApp({ engine, edge }: { engine: ChatEngine; edge?: EdgeOptions }): App {
+export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
   const app = createFunction("models", edge);
   app.openapi(listModels, async (c) => {
-    return c.json({ object: "list" as const, data: [toModel(await engine.describe())] }, 200);
+    return c.json({ object: "list" as const, data: (await inference.list()).map(toModel) }, 200);
   });
-  app.openapi(getModel, async (c) => c.json(toModel(await findModel(c, engine, c.req.valid("param").id)), 200));
+  app.openapi(getModel, async (c) => c.json(toModel(await findModel(c, inference, c.req.valid("param").id)), 200));
   return app;
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DomainError } from "../../lib/errors.ts";
+import { createEngineTable } from "../../lib/inference/engine_table.ts";
 import { createScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { readJson } from "../../tests/fixtures/http.ts";
 import { createApp } from "./app.ts";
@@ -15,7 +16,7 @@ const MODEL = {
 };
 
 function createTestApp(id = "scripted") {
-  return createApp({ engine: createScriptedEngine({ model: { id, contextTokensMax: 2048 } }) });
+  return createApp({ inference: createEngineTable([createScriptedEngine({ model: { id, contextTokensMax: 2048 } })]) });
 }
 
 Deno.test("GET /v1/models lists the model with the context that is served", async () => {
@@ -54,7 +55,7 @@ Deno.test("GET /v1/models/{id} names the models there are when the id is unknown
 Deno.test("GET /v1/models says when the model cannot be had", async () => {
   const engine = createScriptedEngine();
   engine.describe = () => Promise.reject(new DomainError("engine_unavailable", "It is being loaded"));
-  const response = await createApp({ engine }).request("/v1/models");
+  const response = await createApp({ inference: createEngineTable([engine]) }).request("/v1/models");
   assert.equal(response.status, 503);
   assert.equal(response.headers.get("retry-after"), "5");
   assert.equal((await readJson(response)).error.code, "engine_unavailable");

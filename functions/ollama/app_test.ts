@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DomainError } from "../../lib/errors.ts";
+import { createEngineTable } from "../../lib/inference/engine_table.ts";
 import { createScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { HOME_ASSISTANT_BODY, OLLAMA_EXTENSION_BODY } from "../../tests/fixtures/client_bodies.ts";
 import { postJson, readJson } from "../../tests/fixtures/http.ts";
@@ -10,7 +11,7 @@ const HELLO = { model: "scripted", messages: [{ role: "user", content: "hello" }
 
 function createTestApp(options: Parameters<typeof createScriptedEngine>[0] = {}) {
   const engine = createScriptedEngine(options);
-  return { engine, app: createApp({ engine }) };
+  return { engine, app: createApp({ inference: createEngineTable([engine]) }) };
 }
 
 /** The lines of a streamed answer; a blank one, or one without a text, fails as it fails in Home Assistant. */
@@ -216,6 +217,7 @@ Deno.test("Options reach the engine, and unknown ones are accepted", async () =>
     repeatPenalty: 1.2,
     presencePenalty: 0.3,
     frequencyPenalty: 0.4,
+    logitBias: {},
   });
   assert.deepEqual([stop, completionTokensMax], [["END"], 7]);
   for (const num_predict of [-1, -2, 0, null]) {

@@ -1,9 +1,10 @@
-import type { ChatMessage, ChatRequest } from "../../lib/contracts/chat.ts";
+import type { ChatMessage } from "../../lib/contracts/chat.ts";
+import type { AskedRequest } from "../_shared/answers.ts";
 import { notServedError, toSampling, toStops } from "../_shared/fields.ts";
 import { renderToolCalls } from "../_shared/tool_calls.ts";
 import type { ChatBody, GenerateBody } from "./schemas.ts";
 
-type EngineRequest = Omit<ChatRequest, "id" | "owner">;
+type EngineRequest = Omit<AskedRequest, "model">;
 
 /**
  * Translates a body of `/api/chat` for the engine; null when it holds no message and only asks to load the model.

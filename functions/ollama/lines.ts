@@ -22,7 +22,8 @@ export function toEnding({ finishReason, usage, timings }: AnswerDone): Ending {
   const { queueMs, prefillMs, decodeMs } = timings;
   return {
     done: true,
-    done_reason: finishReason,
+    // Ollama knows no reason of its own for calls.
+    done_reason: finishReason === "tool_calls" ? "stop" : finishReason,
     total_duration: toNanoseconds(queueMs + prefillMs + decodeMs),
     load_duration: toNanoseconds(queueMs),
     prompt_eval_count: usage.promptTokens,

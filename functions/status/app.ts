@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ModelDescription } from "../../lib/contracts/model.ts";
-import type { ChatEngine, EngineStatus } from "../../lib/inference/engine.ts";
+import type { Inference, InferenceStatus } from "../../lib/inference/inference.ts";
 import { VERSION } from "../../lib/version.ts";
 import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
 import { jsonContent, openaiErrors, pickErrors } from "../_shared/documentation.ts";
@@ -17,7 +17,16 @@ const Status = z.object({
     active: z.int().openapi({ description: "Answers being computed" }),
     queued: z.int().openapi({ description: "Requests that wait" }),
     queuedMax: z.int(),
-    rssBytes: z.int().openapi({ description: "Memory of the process that holds the model" }),
+    rssBytes: z.int().openapi({ description: "Memory of the processes that hold models" }),
+    memoryBytesMax: z.int().openapi({ description: "Memory that models may take together" }),
+    models: z.array(z.object({
+      id: z.string(),
+      state: z.enum(["loading", "ready"]),
+      active: z.int(),
+      queued: z.int(),
+      memoryBytes: z.int(),
+      expiresAtMs: z.int().nullable().openapi({ description: "When it is unloaded if nobody asks it; null: never" }),
+    })).openapi({ description: "Models in memory, or on their way there" }),
   }),
   model: ServedModel.nullable().openapi({ description: "Null until it is loaded" }),
 }).openapi("Status");
@@ -50,18 +59,18 @@ const getHealth = createRoute({
 
 /** What the status stands on. */
 export interface StatusOptions {
-  engine: ChatEngine;
+  inference: Inference;
   edge?: EdgeOptions;
   /** When the runtime began, in milliseconds since 1970. Default: now. */
   startedAtMs?: number;
 }
 
 /** `GET /status` for people and `GET /health` for machines. Neither waits for the model. */
-export function createApp({ engine, edge, startedAtMs = Date.now() }: StatusOptions): App {
+export function createApp({ inference, edge, startedAtMs = Date.now() }: StatusOptions): App {
   const app = createFunction("status", edge, { openPaths: ["/health"] });
   app.openapi(getStatus, async (c) => {
-    const status = await readStatus(engine);
-    const model = status.state === "ready" ? await engine.describe().catch(() => null) : null;
+    const status = await readStatus(inference);
+    const model = status.state === "ready" ? (await inference.list().catch(() => []))[0] ?? null : null;
     return c.json({
       version: VERSION,
       uptimeMs: Math.max(0, Date.now() - startedAtMs),
@@ -71,7 +80,7 @@ export function createApp({ engine, edge, startedAtMs = Date.now() }: StatusOpti
     }, 200);
   });
   app.openapi(getHealth, async (c) => {
-    const { state } = await readStatus(engine);
+    const { state } = await readStatus(inference);
     if (state === "gone") return c.json({ status: "gone" as const }, 503);
     return c.json({ status: state === "ready" ? "ok" as const : "loading" as const }, 200);
   });
@@ -79,7 +88,15 @@ export function createApp({ engine, edge, startedAtMs = Date.now() }: StatusOpti
 }
 
 /** An engine that cannot even say how it is doing is gone. */
-async function readStatus(engine: ChatEngine): Promise<EngineStatus> {
-  const gone: EngineStatus = { state: "gone", active: 0, queued: 0, queuedMax: 0, rssBytes: 0 };
-  return await engine.status().catch(() => gone);
+async function readStatus(inference: Inference): Promise<InferenceStatus> {
+  const gone: InferenceStatus = {
+    state: "gone",
+    active: 0,
+    queued: 0,
+    queuedMax: 0,
+    rssBytes: 0,
+    memoryBytesMax: 0,
+    models: [],
+  };
+  return await inference.status().catch(() => gone);
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DomainError } from "../../lib/errors.ts";
+import { createEngineTable } from "../../lib/inference/engine_table.ts";
 import { createScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { silentLogger } from "../../lib/log.ts";
 import { VERSION } from "../../lib/version.ts";
@@ -8,13 +9,21 @@ import { createApp } from "./app.ts";
 
 Deno.test("GET /status tells version, uptime, memory, queue and model, and no template", async () => {
   const engine = createScriptedEngine();
-  const response = await createApp({ engine, startedAtMs: Date.now() - 5000 }).request("/status");
+  const response = await createApp({ inference: createEngineTable([engine]), startedAtMs: Date.now() - 5000 }).request(
+    "/status",
+  );
   assert.equal(response.status, 200);
   assert.equal(response.headers.get("content-type"), "application/json");
   const { uptimeMs, rssBytes, ...status } = await readJson(response);
   assert.ok(uptimeMs >= 5000 && rssBytes > 1_000_000);
   assert.equal(status.version, VERSION);
-  assert.deepEqual(status.engine, { state: "ready", active: 0, queued: 0, queuedMax: 64, rssBytes: 1_048_576 });
+  assert.partialDeepStrictEqual(status.engine, {
+    state: "ready",
+    active: 0,
+    queued: 0,
+    queuedMax: 64,
+    rssBytes: 1_048_576,
+  });
   assert.partialDeepStrictEqual(status.model, { id: "scripted", contextTokensMax: 4096, sequences: 4 });
   assert.ok(!("chatTemplate" in status.model) && !("path" in status.model));
 });
@@ -23,14 +32,14 @@ Deno.test("GET /status does not wait for a model that is being loaded", async ()
   const engine = createScriptedEngine();
   engine.state = "loading";
   engine.describe = () => new Promise(() => {});
-  const status = await readJson(await createApp({ engine }).request("/status"));
+  const status = await readJson(await createApp({ inference: createEngineTable([engine]) }).request("/status"));
   assert.equal(status.engine.state, "loading");
   assert.equal(status.model, null);
 });
 
 Deno.test("GET /health is 200 while answers can be had or will be, and 503 when the engine is gone", async () => {
   const engine = createScriptedEngine();
-  const app = createApp({ engine });
+  const app = createApp({ inference: createEngineTable([engine]) });
   const ask = async () => {
     const response = await app.request("/health");
     return [response.status, (await readJson(response)).status];
@@ -47,7 +56,7 @@ Deno.test("GET /health is 200 while answers can be had or will be, and 503 when 
 Deno.test("With a key /health is open and /status is not, and neither tells it", async () => {
   const apiKey = "correct-horse-battery";
   const edge = { apiKey, allowedHosts: [], allowedOrigins: [], log: silentLogger };
-  const app = createApp({ engine: createScriptedEngine(), edge });
+  const app = createApp({ inference: createEngineTable([createScriptedEngine()]), edge });
   assert.equal((await app.request("/health")).status, 200);
   assert.equal((await app.request("/status")).status, 401);
   const response = await app.request("/status", { headers: { authorization: `Bearer ${apiKey}` } });

@@ -302,6 +302,8 @@ class FolderCatalog implements Catalog {
     return {
       id: file.id,
       name: manifest?.name ?? header.name ?? file.id,
+      kind: "chat",
+      engine: "llama",
       path: await Deno.realPath(file.path),
       sizeBytes: file.sizeBytes,
       sha256: await this.#folder.readChecksum(file),

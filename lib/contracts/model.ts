@@ -1,12 +1,19 @@
 import { z } from "zod";
 
-/** A GGUF file on this machine's disk, as its header and its manifest tell. */
+/** What a model does: answers chats, or turns texts into vectors. */
+export const ModelKind = z.enum(["chat", "embedding"]);
+export type ModelKind = z.infer<typeof ModelKind>;
+
+/** A model on this machine's disk, as its header and its manifest tell. */
 export const ModelFile = z.object({
   /** What clients name, e.g. `smollm2-135m`. */
   id: z.string(),
   /** What people read, e.g. `SmolLM2 135M Instruct`. */
   name: z.string(),
-  /** Absolute path of the file. */
+  kind: ModelKind,
+  /** What runs it: llama.cpp (one GGUF file) or ONNX Runtime (a folder). */
+  engine: z.enum(["llama", "onnx"]),
+  /** Absolute path of the file or the folder. */
   path: z.string(),
   sizeBytes: z.number(),
   /** SHA-256 of the file in hex, or null when it was never computed. */
@@ -27,8 +34,26 @@ export const ModelFile = z.object({
 });
 export type ModelFile = z.infer<typeof ModelFile>;
 
-/** The model that an engine holds, as it is served: what is said here is what a request will meet. */
-export const ModelDescription = ModelFile.omit({ path: true }).extend({
+/** What a model can do beside the plain thing that its kind says. */
+export const ModelCapabilities = z.object({
+  /** Calls tools, in a context that is long enough for them. */
+  tools: z.boolean(),
+  /** Thinks before it answers. */
+  reasoning: z.boolean(),
+  /** Takes images. */
+  vision: z.boolean(),
+  /** Fills in the middle between a prompt and a suffix. */
+  infill: z.boolean(),
+});
+export type ModelCapabilities = z.infer<typeof ModelCapabilities>;
+
+/** A model as it is served: what is said here is what a request will meet, whether it is loaded already or not. */
+export const ModelDescription = ModelFile.omit({ path: true, engine: true }).extend({
+  /** What runs it; `remote` is another server on the operator's network. */
+  engine: z.enum(["llama", "onnx", "remote"]),
+  capabilities: ModelCapabilities,
+  /** Numbers in a vector, of an embedding model; null otherwise. */
+  dimensions: z.number().int().nullable(),
   /** Tokens of one conversation, prompt and answer, that are served here. */
   contextTokensMax: z.number().int(),
   /** Conversations that run at the same time; more wait in the queue. */

@@ -187,7 +187,13 @@ class LlamaEngine implements ChatEngine {
       },
     });
     const { path: _path, ...rest } = model;
-    const description = { ...rest, contextTokensMax: plan.contextTokens, sequences: plan.sequences };
+    const description = {
+      ...rest,
+      capabilities: { tools: false, reasoning: false, vision: false, infill: false },
+      dimensions: null,
+      contextTokensMax: plan.contextTokens,
+      sequences: plan.sequences,
+    };
     return { llama, vocabulary, description };
   }
 

@@ -13,6 +13,8 @@ function modelFile(path: string, part: Partial<ModelFile> = {}): ModelFile {
   return {
     id: "test-model",
     name: "Test model",
+    kind: "chat",
+    engine: "llama",
     path,
     sizeBytes: Deno.statSync(path).size,
     sha256: null,

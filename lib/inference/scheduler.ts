@@ -308,6 +308,7 @@ export class Scheduler implements AsyncDisposable {
         promptTokens: run.job.promptTokens.length,
         cachedTokens: run.cachedTokens,
         completionTokens: run.completionTokens,
+        reasoningTokens: 0,
       },
       timings: {
         queueMs: run.startedAt - run.submittedAt,

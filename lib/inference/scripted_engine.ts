@@ -46,6 +46,8 @@ export interface ScriptedEngine extends ChatEngine {
 const DESCRIPTION: ModelDescription = {
   id: "scripted",
   name: "Scripted",
+  kind: "chat",
+  engine: "llama",
   sizeBytes: 1_048_576,
   sha256: "0".repeat(64),
   modifiedAtMs: Date.UTC(2026, 0, 1),
@@ -55,6 +57,8 @@ const DESCRIPTION: ModelDescription = {
   contextTokensTrained: 8_192,
   chatTemplate: "{{ messages }}",
   licence: "MIT",
+  capabilities: { tools: false, reasoning: false, vision: false, infill: false },
+  dimensions: null,
   contextTokensMax: 4_096,
   sequences: 4,
 };
@@ -178,7 +182,7 @@ class Scripted implements ScriptedEngine {
     const rest = stopped ? "" : matcher.flush();
     if (rest !== "") yield { type: "text", text: rest };
     this.#remembered.set(request.owner, [...prompt, ...said]);
-    const usage = { promptTokens: prompt.length, cachedTokens, completionTokens: said.length };
+    const usage = { promptTokens: prompt.length, cachedTokens, completionTokens: said.length, reasoningTokens: 0 };
     const timings = { queueMs, prefillMs: 0, decodeMs: performance.now() - startedAt };
     yield { type: "done", finishReason, usage, timings };
   }

@@ -36,7 +36,12 @@ Deno.test("A scripted engine's events come in the port's order and count charact
   assert.deepEqual(events.map(({ type }) => type), ["admitted", "started", "text", "text", "done"]);
   const done = events.at(-1);
   assert.ok(done?.type === "done");
-  assert.deepEqual(done.usage, { promptTokens: "user: hi\n".length, cachedTokens: 0, completionTokens: 2 });
+  assert.deepEqual(done.usage, {
+    promptTokens: "user: hi\n".length,
+    cachedTokens: 0,
+    completionTokens: 2,
+    reasoningTokens: 0,
+  });
 });
 
 Deno.test("A scripted engine fails where it is told to", async () => {

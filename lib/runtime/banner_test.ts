@@ -4,6 +4,8 @@ import { nameDeno, nameUrl, renderBanner } from "./banner.ts";
 const model = {
   id: "smollm2-135m",
   name: "SmolLM2 135M Instruct",
+  kind: "chat" as const,
+  engine: "llama" as const,
   sizeBytes: 98_362_432,
   sha256: null,
   modifiedAtMs: 0,
@@ -13,6 +15,8 @@ const model = {
   contextTokensTrained: 8192,
   chatTemplate: null,
   licence: null,
+  capabilities: { tools: false, reasoning: false, vision: false, infill: false },
+  dimensions: null,
   contextTokensMax: 8192,
   sequences: 4,
 };

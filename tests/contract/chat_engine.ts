@@ -63,7 +63,12 @@ function testAnswers(name: string, make: MakeEngine): void {
     const done = events.at(-1);
     assert.ok(admitted?.type === "admitted" && started?.type === "started" && done?.type === "done");
     assert.ok(events.slice(2, -1).every((event) => event.type === "text" && event.text !== ""));
-    assert.deepEqual(done.usage, { promptTokens: admitted.promptTokens, cachedTokens: 0, completionTokens: 8 });
+    assert.deepEqual(done.usage, {
+      promptTokens: admitted.promptTokens,
+      cachedTokens: 0,
+      completionTokens: 8,
+      reasoningTokens: 0,
+    });
     assert.equal(done.finishReason, "length");
     assert.deepEqual(await engine.tokenize(textOf(events)).then((tokens) => tokens.length), 8);
   });
