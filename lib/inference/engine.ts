@@ -1,4 +1,5 @@
 import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
+import type { Embeddings, EmbedRequest } from "../contracts/embedding.ts";
 import type { ModelDescription } from "../contracts/model.ts";
 
 /** Live numbers of an engine. */
@@ -42,4 +43,35 @@ export interface ChatEngine extends AsyncDisposable {
    *   `engine_gone`, `request_cancelled`.
    */
   chat(request: ChatRequest, signal: AbortSignal): AsyncIterable<ChatEvent>;
+}
+
+/** Most texts that an embedding engine computes at once: more bring no speed and take much memory (32: 1.7 GB). */
+export const EMBED_BATCH_MAX = 8;
+
+/**
+ * Turns texts into vectors with one loaded model, as background work: between batches of at most
+ * {@linkcode EMBED_BATCH_MAX} texts others may compute. Adapters: onnx (ONNX Runtime), llama (GGUF). Both pass
+ * `tests/contract/embedding_engine.ts`.
+ */
+export interface EmbeddingEngine extends AsyncDisposable {
+  /**
+   * The model as it is served; `dimensions` is the length of a vector and `contextTokensMax` the longest input.
+   *
+   * @throws {DomainError} `engine_unavailable` when the model cannot be loaded.
+   */
+  describe(): Promise<ModelDescription>;
+  /** Token ids of `text`, without those that the model puts around an input; special tokens in it count as text. */
+  tokenize(text: string): Promise<number[]>;
+  /** How busy the engine is right now. Never waits for the model. */
+  status(): Promise<EngineStatus>;
+  /**
+   * One vector for each input, in order, each one unit long. Nothing is computed before every input has been looked at,
+   * so a refusal costs nothing. Aborting `signal` takes effect after the batch that is being computed.
+   *
+   * @throws {DomainError} `invalid_request` for an empty input or an unknown token id (its `param` names it, as
+   *   `input[3]`) and for more `dimensions` than the model has; `context_length_exceeded` with both numbers when an input
+   *   is too long and `truncate` is false; `queue_full`; `request_cancelled`; `engine_unavailable` when the model
+   *   cannot be loaded; `engine_gone` when the process or thread behind it died, or the engine was disposed of.
+   */
+  embed(request: EmbedRequest, signal: AbortSignal): Promise<Embeddings>;
 }
