@@ -1,12 +1,15 @@
-import type { ChatEvent, ChatRequest, FinishReason } from "../contracts/chat.ts";
+import type { ChatEvent, ChatRequest, DrawnToken, FinishReason } from "../contracts/chat.ts";
 import type { ModelDescription } from "../contracts/model.ts";
 import { DomainError } from "../errors.ts";
 import type { ChatEngine, EngineStatus } from "./engine.ts";
 import { FairQueue } from "./fair_queue.ts";
 import { StopMatcher } from "./stop_matcher.ts";
 
-/** A step of a scripted answer: a piece of text, a wait, or an error that ends it here. */
-export type ScriptStep = string | { wait: Promise<unknown> } | { fail: Error };
+/** What an answer is made of, as the engine's own events say it. */
+export type ScriptedContent = Extract<ChatEvent, { type: "reasoning" | "text" | "tool_call" | "tool_arguments" }>;
+
+/** A step of a scripted answer: a piece of text, any other content, a wait, or an error that ends it here. */
+export type ScriptStep = string | ScriptedContent | { wait: Promise<unknown> } | { fail: Error };
 
 /** One answer to come. */
 export interface ScriptedReply {
@@ -27,8 +30,9 @@ export interface ScriptedEngineOptions {
 }
 
 /**
- * An engine for tests that answers what it is told to. Without a reply in its queue it repeats the last message. Its
- * tokens are Unicode characters; limits, stop texts, queue, prefix reuse by owner and cancellation are real.
+ * An engine for tests that answers what it is told to, whatever tools and format a request has. Without a reply in its
+ * queue it repeats the last message. Its tokens are Unicode characters, each drawn with certainty; limits, stop texts of
+ * steps that are plain texts, queue, prefix reuse by owner and cancellation are real.
  */
 export interface ScriptedEngine extends ChatEngine {
   /** Every request so far, refused ones included. */
@@ -165,24 +169,18 @@ class Scripted implements ScriptedEngine {
     const startedAt = performance.now();
     const room = this.#model.contextTokensMax - prompt.length;
     const limit = Math.min(request.completionTokensMax ?? room, room);
-    const matcher = new StopMatcher(request.stop);
-    const said: string[] = [];
-    let finishReason: FinishReason = "stop";
-    let stopped = false;
-    for await (const piece of follow(speech.steps, speech.signal)) {
-      const characters = [...piece].slice(0, limit - said.length);
-      said.push(...characters);
-      const match = matcher.push(characters.join(""));
-      this.charactersTaken += characters.length;
-      if (match.text !== "") yield { type: "text", text: match.text };
-      stopped = match.stopped;
-      if (!stopped && said.length === limit) finishReason = "length";
-      if (stopped || said.length === limit) break;
+    const speaker = new Speaker(request, limit);
+    for await (const content of follow(speech.steps, speech.signal)) {
+      const before = speaker.said.length;
+      const events = speaker.say(content);
+      this.charactersTaken += speaker.said.length - before;
+      yield* events;
+      if (speaker.ended) break;
     }
-    const rest = stopped ? "" : matcher.flush();
-    if (rest !== "") yield { type: "text", text: rest };
+    yield* speaker.finish();
+    const { said, reasoningTokens, finishReason } = speaker;
     this.#remembered.set(request.owner, [...prompt, ...said]);
-    const usage = { promptTokens: prompt.length, cachedTokens, completionTokens: said.length, reasoningTokens: 0 };
+    const usage = { promptTokens: prompt.length, cachedTokens, completionTokens: said.length, reasoningTokens };
     const timings = { queueMs, prefillMs: 0, decodeMs: performance.now() - startedAt };
     yield { type: "done", finishReason, usage, timings };
   }
@@ -238,11 +236,86 @@ interface Speech {
   signal: AbortSignal;
 }
 
-/** Goes through steps one by one and yields their texts. */
-async function* follow(steps: ScriptStep[], signal: AbortSignal): AsyncGenerator<string, void, void> {
+/** Turns what a script says into events, up to a limit or a stop text, and keeps count. */
+class Speaker {
+  /** Every character so far: of thoughts, texts and arguments. */
+  readonly said: string[] = [];
+  reasoningTokens = 0;
+  finishReason: FinishReason = "stop";
+  ended = false;
+  readonly #matcher: StopMatcher;
+  readonly #alternatives: number | null;
+  readonly #limit: number;
+
+  constructor({ stop, logprobs }: ChatRequest, limit: number) {
+    this.#matcher = new StopMatcher(stop);
+    this.#alternatives = logprobs;
+    this.#limit = limit;
+  }
+
+  say(content: string | ScriptedContent): ChatEvent[] {
+    if (typeof content === "string") return this.#sayText(content);
+    const held = this.#flush();
+    if (content.type === "tool_call") {
+      this.finishReason = "tool_calls";
+      return [...held, content];
+    }
+    const text = this.#take(content.text);
+    if (content.type === "reasoning") this.reasoningTokens += [...text].length;
+    return [...held, content.type === "text" ? this.#toText(text, content.tokens) : { ...content, text }];
+  }
+
+  /** What was held back because it could have become a stop text. */
+  finish(): ChatEvent[] {
+    return this.ended && this.finishReason === "stop" ? [] : this.#flush();
+  }
+
+  #sayText(piece: string): ChatEvent[] {
+    const { text, stopped } = this.#matcher.push(this.#take(piece));
+    if (stopped) {
+      this.ended = true;
+      this.finishReason = "stop";
+    }
+    return text === "" ? [] : [this.#toText(text)];
+  }
+
+  /** Counts as much of `text` as the limit leaves, and returns that. */
+  #take(text: string): string {
+    const characters = [...text].slice(0, this.#limit - this.said.length);
+    for (const character of characters) this.said.push(character);
+    if (this.said.length === this.#limit) {
+      this.ended = true;
+      this.finishReason = "length";
+    }
+    return characters.join("");
+  }
+
+  #flush(): ChatEvent[] {
+    const text = this.#matcher.flush();
+    return text === "" ? [] : [this.#toText(text)];
+  }
+
+  #toText(text: string, tokens?: DrawnToken[]): ChatEvent {
+    if (this.#alternatives === null) return { type: "text", text };
+    return { type: "text", text, tokens: tokens ?? drawWithCertainty(text, this.#alternatives) };
+  }
+}
+
+function drawWithCertainty(text: string, alternatives: number): DrawnToken[] {
+  return [...text].map((character) => {
+    const token = { text: character, bytes: [...new TextEncoder().encode(character)], logprob: 0 };
+    return { ...token, top: alternatives === 0 ? [] : [token] };
+  });
+}
+
+/** Goes through steps one by one and yields what they say. */
+async function* follow(
+  steps: ScriptStep[],
+  signal: AbortSignal,
+): AsyncGenerator<string | ScriptedContent, void, void> {
   for (const step of steps) {
     throwIfAborted(signal);
-    if (typeof step === "string") yield step;
+    if (typeof step === "string" || "type" in step) yield step;
     else if ("fail" in step) throw step.fail;
     else await orAborted(step.wait, signal);
   }
@@ -270,7 +343,11 @@ function goneError(): DomainError {
 }
 
 function renderPrompt({ messages, prompt }: ChatRequest): string {
-  return prompt ?? messages?.map(({ role, content }) => `${role}: ${content}\n`).join("") ?? "";
+  if (prompt !== null) return prompt;
+  return (messages ?? []).map(({ role, content, reasoning = "", toolCalls = [] }) => {
+    const calls = toolCalls.map((call) => ` ${call.name}(${call.arguments})`).join("");
+    return `${role}: ${reasoning}${content}${calls}\n`;
+  }).join("");
 }
 
 function lastText({ messages, prompt }: ChatRequest): string {

@@ -78,6 +78,43 @@ Deno.test("A scripted engine keeps to limits and stop texts", async () => {
   await assert.rejects(long, (error: DomainError) => /37 tokens.* 20 /.test(error.message));
 });
 
+Deno.test("A scripted engine replays thoughts and calls, counts them, and finishes by tool_calls", async () => {
+  await using engine = createScriptedEngine();
+  const steps = [
+    { type: "reasoning", text: "Hm" },
+    { type: "text", text: "So: " },
+    { type: "tool_call", index: 0, id: "call_1", name: "read" },
+    { type: "tool_arguments", index: 0, text: '{"a":1}' },
+  ] as const;
+  engine.enqueue(...steps);
+  const { events } = await collect(engine.chat(requestOf("hi"), never));
+  assert.deepEqual(events.slice(2, -1), steps);
+  assert.partialDeepStrictEqual(events.at(-1), {
+    finishReason: "tool_calls",
+    usage: { completionTokens: 13, reasoningTokens: 2 },
+  });
+  engine.enqueue(...steps);
+  const cut = await collect(engine.chat(requestOf("hi", { completionTokensMax: 8 }), never));
+  assert.deepEqual(cut.events.at(-2), { type: "tool_arguments", index: 0, text: '{"' });
+  assert.partialDeepStrictEqual(cut.events.at(-1), { finishReason: "length", usage: { completionTokens: 8 } });
+});
+
+Deno.test("A scripted engine tells tokens when it is asked for them: those of the script, or its characters", async () => {
+  await using engine = createScriptedEngine();
+  const tokens = [{ text: "Hi", bytes: [72, 105], logprob: -0.5, top: [] }];
+  const textsOf = async (logprobs: number | null) => {
+    engine.enqueue({ type: "text", text: "Hi", tokens }, "!");
+    const { events } = await collect(engine.chat(requestOf("hi", { logprobs }), never));
+    return events.slice(2, -1);
+  };
+  const mark = { text: "!", bytes: [33], logprob: 0 };
+  assert.deepEqual(await textsOf(1), [
+    { type: "text", text: "Hi", tokens },
+    { type: "text", text: "!", tokens: [{ ...mark, top: [mark] }] },
+  ]);
+  assert.deepEqual(await textsOf(null), [{ type: "text", text: "Hi" }, { type: "text", text: "!" }]);
+});
+
 Deno.test("A scripted engine reuses the common prefix of the same owner alone", async () => {
   await using engine = createScriptedEngine();
   const cached = async (content: string, owner: string) => {
