@@ -1,5 +1,8 @@
 import process from "node:process";
 
+/** Of the memory that is free, so much may be used; the rest is for the runtime, the page cache and the user. */
+export const MEMORY_SHARE = 0.85;
+
 /** What the system tells of memory, in bytes. */
 export interface MemoryReadings {
   /** What programs can still be given, page caches included. */

@@ -43,6 +43,8 @@ export interface ChatEngine extends AsyncDisposable {
    *   `engine_gone`, `request_cancelled`.
    */
   chat(request: ChatRequest, signal: AbortSignal): AsyncIterable<ChatEvent>;
+  /** Erases everything that is kept of an owner's conversations; engines that keep nothing leave it out. */
+  forget?(owner: string): Promise<void>;
 }
 
 /** Most texts that an embedding engine computes at once: more bring no speed and take much memory (32: 1.7 GB). */

@@ -1,21 +1,39 @@
-import { getLlama, type Llama, type LlamaContext, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
+import type { Llama, LlamaContext, LlamaModel } from "node-llama-cpp";
 import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
-import type { ModelDescription } from "../contracts/model.ts";
-import type { Calibration, WorkerSettings } from "../contracts/worker.ts";
+import type { ModelDescription, ModelFile } from "../contracts/model.ts";
+import type { Calibration, ThreadPlan } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
-import { measureFreeMemory } from "../free_memory.ts";
+import { measureFreeMemory, MEMORY_SHARE } from "../free_memory.ts";
 import { calibrate } from "./calibrate.ts";
-import { planContext } from "./context_plan.ts";
+import type { ComputeGate } from "./compute_gate.ts";
 import type { ChatEngine, EngineStatus } from "./engine.ts";
 import { EventChannel } from "./event_channel.ts";
+import { LlamaBackend } from "./llama_backend.ts";
 import { LlamaDecoder } from "./llama_decoder.ts";
 import { LlamaVocabulary } from "./llama_vocabulary.ts";
-import { PREFILL_CHUNK_TOKENS, Scheduler, type SchedulerOptions } from "./scheduler.ts";
+import { batchTokensMax, planLlamaModel } from "./model_plan.ts";
+import { Scheduler, type SchedulerOptions } from "./scheduler.ts";
 import { StopMatcher } from "./stop_matcher.ts";
 import { TextAssembler } from "./text_assembler.ts";
 
 /** What a llama engine is made from. */
-export type LlamaEngineSettings = Omit<WorkerSettings, "token"> & Partial<SchedulerOptions>;
+export interface LlamaEngineSettings extends SchedulerOptions {
+  model: ModelFile;
+  /** Tokens of one conversation; null takes what the model was trained for, at most 32,768, as memory allows. */
+  contextTokens: number | null;
+  /** Conversations at the same time; null takes 4, or fewer as memory allows. */
+  sequences: number | null;
+  /** Uses a GPU when the installed llama.cpp build can; a `backend` that is given knows by itself. */
+  gpu: boolean;
+  /** What an earlier calibration of this model on this machine found; null calibrates. */
+  threads: ThreadPlan | null;
+  /** Memory that the model may take. Default: of what is free, as much as is reasonable. */
+  memoryBytes?: number;
+  /** llama.cpp as the other models of this process use it; without it the engine opens its own. */
+  backend?: LlamaBackend;
+  /** Where batches of this and of other models wait for their turn; without it nobody else computes. */
+  gate?: ComputeGate;
+}
 
 /** What a llama engine tells whoever made it. */
 export interface LlamaEngineEvents {
@@ -30,9 +48,6 @@ export interface LlamaEngineEvents {
   /** A line of llama.cpp's that is a warning or worse. */
   onLog?: (line: string) => void;
 }
-
-/** Of the memory that is free, so much may be used; the rest is for the runtime, the page cache and the user. */
-const MEMORY_SHARE = 0.85;
 
 /** What stands once the vocabulary is loaded: enough to count tokens and to settle a request's status. */
 interface Counted {
@@ -154,46 +169,18 @@ class LlamaEngine implements ChatEngine {
   }
 
   async #loadVocabulary(): Promise<Counted> {
-    const { model, gpu } = this.settings;
-    const llama = await getLlama({
-      gpu: gpu ? "auto" : false,
-      build: "never",
-      progressLogs: false,
-      logLevel: LlamaLogLevel.warn,
-      logger: (level, line) => {
-        if (level !== LlamaLogLevel.disabled) this.events.onLog?.(line.trimEnd());
-      },
-    });
-    this.#disposables.push({ [Symbol.asyncDispose]: () => llama.dispose() });
+    const { model, contextTokens, sequences, gpu, memoryBytes = measureFreeMemory() * MEMORY_SHARE } = this.settings;
+    let { backend } = this.settings;
+    if (backend === undefined) {
+      backend = new LlamaBackend({ gpu, onLog: (line) => this.events.onLog?.(line) });
+      this.#disposables.push(backend);
+    }
+    const llama = await backend.open();
     this.events.onBackend?.();
     const words = await llama.loadModel({ modelPath: model.path, vocabOnly: true });
     this.#disposables.push(words);
     const vocabulary = new LlamaVocabulary(words, model.chatTemplate);
-    const plan = await planContext({
-      modelId: model.id,
-      contextTokensTrained: model.contextTokensTrained,
-      contextTokens: this.settings.contextTokens,
-      sequences: this.settings.sequences,
-      memoryBytes: measureFreeMemory() * MEMORY_SHARE,
-      weightsBytes: model.sizeBytes,
-      estimateBytes: async ({ contextTokens, sequences }) => {
-        const estimate = await words.fileInsights.estimateContextResourceRequirementsV2({
-          contextSize: contextTokens,
-          sequences,
-          batchSize: PREFILL_CHUNK_TOKENS + sequences,
-          modelGpuLayers: 0,
-        });
-        return estimate.cpuRam + estimate.gpuVram;
-      },
-    });
-    const { path: _path, ...rest } = model;
-    const description = {
-      ...rest,
-      capabilities: { tools: false, reasoning: false, vision: false, infill: false },
-      dimensions: null,
-      contextTokensMax: plan.contextTokens,
-      sequences: plan.sequences,
-    };
+    const { description } = await planLlamaModel(llama, model, { contextTokens, sequences, memoryBytes });
     return { llama, vocabulary, description };
   }
 
@@ -201,11 +188,11 @@ class LlamaEngine implements ChatEngine {
     const { contextTokensMax, sequences } = description;
     const weights = await llama.loadModel({ modelPath: this.settings.model.path, loadSignal: this.#closing.signal });
     this.#disposables.push(weights);
-    const batchTokensMax = PREFILL_CHUNK_TOKENS + sequences;
-    const context = await this.#createContext(weights, { contextTokensMax, sequences, batchTokensMax });
+    const size = { contextTokensMax, sequences, batchTokensMax: batchTokensMax(sequences) };
+    const context = await this.#createContext(weights, size);
     this.#disposables.push(context);
     const threads = this.settings.threads ?? { decodeOne: 1, decodeMany: 1, prefill: 1 };
-    const decoder = new LlamaDecoder(llama, weights, context, { sequences, batchTokensMax, threads });
+    const decoder = new LlamaDecoder(llama, weights, context, { ...size, threads });
     if (this.settings.threads === null) {
       const measured = await calibrate(llama.cpuMathCores, (tokens, threads) => {
         this.#closing.signal.throwIfAborted();

@@ -1,0 +1,68 @@
+import { GgufInsights, type Llama, readGgufFileInfo } from "node-llama-cpp";
+import type { ModelDescription, ModelFile } from "../contracts/model.ts";
+import { type ContextPlan, planContext } from "./context_plan.ts";
+import { PREFILL_CHUNK_TOKENS } from "./scheduler.ts";
+
+/** How a model will be served, and what that takes. */
+export interface ModelPlan {
+  description: ModelDescription;
+  /** Memory of weights and contexts together. */
+  memoryBytes: number;
+}
+
+/** What {@linkcode planLlamaModel} weighs beside the model's file. */
+export interface LlamaPlanOptions {
+  /** What the operator asked for, or null. */
+  contextTokens: number | null;
+  sequences: number | null;
+  /** Memory that the model may take, weights and contexts. */
+  memoryBytes: number;
+}
+
+/** Lists of a header that no estimate needs, by far its largest part. */
+const VOCABULARY_KEYS = ["tokens", "merges", "scores", "token_type"].map((name) => `tokenizer.ggml.${name}`);
+
+/** A batch holds a chunk of prompts and the next token of every answer. */
+export function batchTokensMax(sequences: number): number {
+  return PREFILL_CHUNK_TOKENS + sequences;
+}
+
+/**
+ * Plans how a GGUF model is served, from its header alone: equal options give an equal plan, whatever else is in memory.
+ *
+ * @throws {DomainError} what {@linkcode planContext} throws.
+ * @throws {Error} when llama.cpp cannot read the header.
+ */
+export async function planLlamaModel(llama: Llama, model: ModelFile, options: LlamaPlanOptions): Promise<ModelPlan> {
+  const header = await readGgufFileInfo(model.path, {
+    sourceType: "filesystem",
+    logWarnings: false,
+    ignoreKeys: VOCABULARY_KEYS,
+  });
+  const insights = await GgufInsights.from(header, llama);
+  const estimateBytes = async ({ contextTokens, sequences }: ContextPlan) => {
+    const { cpuRam, gpuVram } = await insights.estimateContextResourceRequirementsV2({
+      contextSize: contextTokens,
+      sequences,
+      batchSize: batchTokensMax(sequences),
+      modelGpuLayers: 0,
+    });
+    return cpuRam + gpuVram;
+  };
+  const plan = await planContext({
+    modelId: model.id,
+    contextTokensTrained: model.contextTokensTrained,
+    ...options,
+    weightsBytes: model.sizeBytes,
+    estimateBytes,
+  });
+  const { path: _path, ...rest } = model;
+  const description: ModelDescription = {
+    ...rest,
+    capabilities: { tools: false, reasoning: false, vision: false, infill: false },
+    dimensions: null,
+    contextTokensMax: plan.contextTokens,
+    sequences: plan.sequences,
+  };
+  return { description, memoryBytes: model.sizeBytes + await estimateBytes(plan) };
+}
