@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import type { z } from "zod";
-import { type ChatEvent, ChatRequest } from "../../lib/contracts/chat.ts";
+import { type ChatEvent, ChatRequest, type DrawnToken, type ToolCall } from "../../lib/contracts/chat.ts";
 import type { ModelDescription } from "../../lib/contracts/model.ts";
 import type { Inference } from "../../lib/inference/inference.ts";
 import type { FunctionEnv } from "./create_function.ts";
@@ -16,6 +16,16 @@ export interface Answer {
   events: AsyncGenerator<ChatEvent, void, void>;
   /** Stops the engine. */
   abort(): void;
+}
+
+/** An answer that was read to its end. */
+export interface WholeAnswer {
+  reasoning: string;
+  text: string;
+  toolCalls: ToolCall[];
+  /** What was drawn for the text; empty unless log-probabilities were asked for. */
+  tokens: DrawnToken[];
+  done: AnswerDone;
 }
 
 /**
@@ -57,11 +67,22 @@ export async function openAnswer(
 }
 
 /** Reads an answer to its end. */
-export async function collectAnswer(answer: Answer): Promise<{ text: string; done: AnswerDone }> {
+export async function collectAnswer({ events }: Pick<Answer, "events">): Promise<WholeAnswer> {
+  const reasoning: string[] = [];
   const texts: string[] = [];
-  for await (const event of answer.events) {
-    if (event.type === "text") texts.push(event.text);
-    if (event.type === "done") return { text: texts.join(""), done: event };
+  const tokens: DrawnToken[] = [];
+  const calls: (Omit<ToolCall, "arguments"> & { pieces: string[] })[] = [];
+  for await (const event of events) {
+    if (event.type === "reasoning") reasoning.push(event.text);
+    if (event.type === "text") {
+      texts.push(event.text);
+      for (const token of event.tokens ?? []) tokens.push(token);
+    }
+    if (event.type === "tool_call") calls.push({ id: event.id, name: event.name, pieces: [] });
+    if (event.type === "tool_arguments") calls.at(-1)?.pieces.push(event.text);
+    if (event.type !== "done") continue;
+    const toolCalls = calls.map(({ id, name, pieces }) => ({ id, name, arguments: pieces.join("") }));
+    return { reasoning: reasoning.join(""), text: texts.join(""), toolCalls, tokens, done: event };
   }
   throw unfinishedError();
 }

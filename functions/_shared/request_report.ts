@@ -23,6 +23,7 @@ interface RequestFacts {
   promptTokens: number | null;
   completionTokens: number | null;
   cachedTokens: number | null;
+  reasoningTokens: number | null;
   /** `ok`, `cancelled` or an error's code. */
   outcome: string;
 }
@@ -49,6 +50,7 @@ export class RequestReport {
       promptTokens: null,
       completionTokens: null,
       cachedTokens: null,
+      reasoningTokens: null,
       outcome: "ok",
     };
   }
@@ -67,20 +69,21 @@ export class RequestReport {
     Object.assign(this.#facts, facts);
   }
 
-  /** Takes over what an engine's event says. */
+  /**
+   * Takes over what an engine's event says. Of a request with several answers tokens are added up, as the engine counts
+   * them for each, and of the times the longest are told.
+   */
   addEvent(event: ChatEvent): void {
-    if (event.type === "admitted") this.#facts.promptTokens = event.promptTokens;
+    if (event.type === "admitted") this.#count("promptTokens", event.promptTokens);
     if (event.type === "started") {
-      this.#facts.queueMs = round(event.queueMs);
-      this.#facts.cachedTokens = event.cachedTokens;
+      this.#stretch("queueMs", event.queueMs);
+      this.#count("cachedTokens", event.cachedTokens);
     }
     if (event.type === "done") {
-      const { queueMs, prefillMs, decodeMs } = event.timings;
-      Object.assign(this.#facts, event.usage, {
-        queueMs: round(queueMs),
-        prefillMs: round(prefillMs),
-        decodeMs: round(decodeMs),
-      });
+      this.#count("completionTokens", event.usage.completionTokens);
+      this.#count("reasoningTokens", event.usage.reasoningTokens);
+      this.#stretch("prefillMs", event.timings.prefillMs);
+      this.#stretch("decodeMs", event.timings.decodeMs);
     }
   }
 
@@ -99,6 +102,14 @@ export class RequestReport {
   /** Writes the line; to be called once. */
   write(): void {
     this.#log.info("request", { ...this.#facts, durationMs: round(performance.now() - this.#startedAt) });
+  }
+
+  #count(name: "promptTokens" | "completionTokens" | "cachedTokens" | "reasoningTokens", tokens: number): void {
+    this.#facts[name] = (this.#facts[name] ?? 0) + tokens;
+  }
+
+  #stretch(name: "queueMs" | "prefillMs" | "decodeMs", ms: number): void {
+    this.#facts[name] = Math.max(this.#facts[name] ?? 0, round(ms));
   }
 }
 
