@@ -11,7 +11,7 @@ import { EventChannel } from "./event_channel.ts";
 import { LlamaBackend } from "./llama_backend.ts";
 import { LlamaDecoder } from "./llama_decoder.ts";
 import { LlamaVocabulary } from "./llama_vocabulary.ts";
-import { batchTokensMax, planLlamaModel } from "./model_plan.ts";
+import { batchTokensMax, planLlamaModel } from "./llama_plan.ts";
 import { Scheduler, type SchedulerOptions } from "./scheduler.ts";
 import { StopMatcher } from "./stop_matcher.ts";
 import { TextAssembler } from "./text_assembler.ts";
