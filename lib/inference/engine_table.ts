@@ -4,6 +4,9 @@ import type { ModelDescription } from "../contracts/model.ts";
 import { DomainError } from "../errors.ts";
 import type { ChatEngine } from "./engine.ts";
 import type { Inference, InferenceStatus } from "./inference.ts";
+import { unknownModelError } from "./unknown_model.ts";
+
+export { unknownModelError };
 
 /** Puts engines that are loaded for good, each with one chat model, behind one {@linkcode Inference}. */
 export function createEngineTable(engines: readonly [ChatEngine, ...ChatEngine[]]): Inference {
@@ -75,11 +78,4 @@ class EngineTable implements Inference {
     if (engine === undefined) throw unknownModelError(model, ids);
     return engine;
   }
-}
-
-/** Names the models that there are to one who asked for another. */
-export function unknownModelError(model: string, known: readonly string[]): DomainError {
-  const shown = JSON.stringify(model.length > 128 ? `${model.slice(0, 128)}…` : model);
-  const there = known.length === 0 ? "there is none yet" : `there is ${known.map((id) => `"${id}"`).join(", ")}`;
-  return new DomainError("model_not_found", `Unknown model ${shown}; ${there}`, { param: "model" });
 }
