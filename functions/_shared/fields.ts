@@ -2,6 +2,8 @@ import { z } from "@hono/zod-openapi";
 import type { Sampling } from "../../lib/contracts/chat.ts";
 import { DomainError } from "../../lib/errors.ts";
 
+/** Most answers to one prompt. */
+const CHOICES_MAX = 8;
 const STOPS_MAX = 16;
 const STOP_CHARACTERS_MAX = 256;
 
@@ -23,6 +25,25 @@ export const samplingFields = {
   stop: z.union([z.string(), z.array(z.string())], { error: "expected a text or an array of texts" }).nullish()
     .openapi({ description: `At most ${STOPS_MAX} texts of at most ${STOP_CHARACTERS_MAX} characters` }),
 };
+
+/** `n` of OpenAI's completions. */
+export const choicesField = z.int().min(1).max(CHOICES_MAX).nullish().openapi({
+  description: `How many answers; at most ${CHOICES_MAX}. With a seed each has the next one`,
+});
+
+/** `logit_bias` of OpenAI's completions. */
+export const logitBiasField = z.record(
+  z.string().regex(/^\d{1,7}$/, { error: "expected the id of a token" }),
+  z.number().min(-100).max(100),
+).nullish().openapi({
+  description:
+    "Added to the logits of tokens of the model's own vocabulary (`/v1/tokenize` tells them), by their ids; " +
+    "-100 forbids one",
+});
+
+/** What descriptions of the API say about probabilities. */
+export const LOGPROBS_DESCRIPTION = "They are those that the token was drawn by: at temperature 0 the model's own, " +
+  "above it what all samplers leave, so that a token they rule out has none";
 
 type SamplingFields = { [Name in keyof typeof samplingFields]?: z.infer<(typeof samplingFields)[Name]> };
 

@@ -1,13 +1,16 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Inference } from "../../lib/inference/inference.ts";
-import { collectAnswer, findModel, openAnswer } from "../_shared/answers.ts";
+import { collectAnswers, openAnswers, repeatRequest } from "../_shared/answer_group.ts";
+import { findModel } from "../_shared/answers.ts";
 import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
 import { jsonBody, jsonContent, openaiErrors } from "../_shared/documentation.ts";
+import { withParamNames } from "../_shared/param_names.ts";
 import { respondWithEvents } from "../_shared/sse.ts";
 import { respondWhenWhole } from "../_shared/whole_response.ts";
-import { ChatBody, ChatCompletion } from "./body.ts";
-import { toChatRequest } from "./chat_request.ts";
-import { createHead, toChunks, toCompletion } from "./completion.ts";
+import { ChatBody } from "./body.ts";
+import { asksOldForm, nameParams, toChatRequest } from "./chat_request.ts";
+import { toChunks } from "./chunks.ts";
+import { ChatCompletion, createHead, toCompletion } from "./completion.ts";
 
 const answered = jsonContent(ChatCompletion, "The completion, or with `stream` its pieces as server-sent events");
 
@@ -23,20 +26,22 @@ const createCompletion = createRoute({
   },
 });
 
-/** `POST /v1/chat/completions`: an answer in OpenAI's shape, whole or streamed. */
+/** `POST /v1/chat/completions`: answers in OpenAI's shape, whole or streamed. */
 export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
   const app = createFunction("chat-completions", edge);
   app.openapi(createCompletion, async (c) => {
     const body = c.req.valid("json");
     const model = await findModel(c, inference, body.model);
-    const answer = await openAnswer(c, inference, { model: model.id, ...toChatRequest(body) });
+    const requests = repeatRequest({ model: model.id, ...toChatRequest(body) }, body.n ?? 1);
+    const group = await withParamNames(openAnswers(c, inference, requests), nameParams(body));
     const head = createHead(model.id);
+    const form = { oldForm: asksOldForm(body), logprobs: body.logprobs ?? false };
     if (body.stream) {
       const includeUsage = body.stream_options?.include_usage ?? false;
-      return respondWithEvents(c, toChunks(head, answer, { includeUsage }), answer.abort);
+      return respondWithEvents(c, toChunks(head, group, { ...form, includeUsage }), group.abort);
     }
-    const completion = collectAnswer(answer).then(({ text, done }) => toCompletion(head, text, done));
-    return await respondWhenWhole(c, completion, answer.abort);
+    const completion = collectAnswers(group).then((answers) => toCompletion(head, answers, form));
+    return await respondWhenWhole(c, completion, group.abort);
   });
   return app;
 }

@@ -1,87 +1,93 @@
-import type { ChatMessage } from "../../lib/contracts/chat.ts";
+import type { AnswerFormat, Tool, ToolChoice } from "../../lib/contracts/chat.ts";
 import { DomainError } from "../../lib/errors.ts";
 import type { AskedRequest } from "../_shared/answers.ts";
-import { notServedError, toSampling, toStops } from "../_shared/fields.ts";
-import { renderToolCalls } from "../_shared/tool_calls.ts";
-import type { ChatBody, Message } from "./body.ts";
-
-/** How parts that hold text are called: in a request's message, in an answer's, and in the newer API's. */
-const TEXT_PARTS = new Set(["text", "refusal", "input_text", "output_text"]);
+import { toSampling, toStops } from "../_shared/fields.ts";
+import type { ParamNames } from "../_shared/param_names.ts";
+import { toReasoning } from "../_shared/reasoning.ts";
+import { checkToolChoice, toTools } from "../_shared/tools.ts";
+import type { ChatBody } from "./body.ts";
+import { toChatMessages } from "./chat_messages.ts";
 
 /**
  * Translates a body for the engine.
  *
- * @throws {DomainError} `invalid_request` that names the field which this version or its model cannot serve.
+ * @throws {DomainError} `invalid_request` that names the field which cannot be served.
  */
 export function toChatRequest(body: ChatBody): Omit<AskedRequest, "model"> {
-  refuseUnserved(body);
   const limits = [body.max_tokens, body.max_completion_tokens].filter((limit) => typeof limit === "number");
   return {
-    messages: body.messages.map((message, index) => toChatMessage(message, `messages[${index}]`, body.model)),
+    messages: toChatMessages(body.messages, body.model),
     prompt: null,
-    sampling: toSampling(body),
+    sampling: { ...toSampling(body), logitBias: body.logit_bias ?? {} },
     stop: toStops(body.stop, "stop"),
     completionTokensMax: limits.length === 0 ? null : Math.min(...limits),
+    ...toToolFields(body),
+    format: toFormat(body.response_format),
+    reasoning: toReasoning(body.reasoning_effort),
+    logprobs: toLogprobs(body),
   };
 }
 
-/** Refuses what would be answered wrongly if it were passed over in silence. */
-function refuseUnserved(body: ChatBody): void {
-  if ((body.n ?? 1) > 1) {
-    throw notServedError("n", "Rookery gives one answer a request: leave n out, or send 1 and ask again for another");
-  }
-  for (const param of ["tool_choice", "function_call"] as const) {
-    const choice = body[param] ?? "none";
-    if (choice === "auto" || choice === "none") continue;
-    throw notServedError(
-      param,
-      `This version of Rookery does not call tools yet, so that it cannot force a call: leave ${param} out, or send ` +
-        '"auto" or "none"',
-    );
-  }
-  if ((body.response_format?.type ?? "text") !== "text") {
-    throw notServedError(
-      "response_format",
-      "This version of Rookery cannot force an answer into JSON yet: leave response_format out, and ask for JSON in a " +
-        "message",
-    );
-  }
+/** Whether a body has functions in the old form, which is answered in the old form. */
+export function asksOldForm({ functions }: ChatBody): boolean {
+  return (functions ?? []).length > 0;
 }
 
-function toChatMessage(message: Message, param: string, model: string): ChatMessage {
-  const calls = [...message.tool_calls ?? []].map((call) => call.function);
-  if (message.function_call) calls.push(message.function_call);
-  const content = toText(message, param, model);
-  if (message.role !== "assistant") return { role: toRole(message.role), content };
-  return { role: "assistant", content: renderToolCalls(content, calls) };
+/** How a body calls the fields that the engine refuses. */
+export function nameParams(body: ChatBody): ParamNames {
+  const parameters = asksOldForm(body) ? "functions$1.parameters" : "tools$1.function.parameters";
+  const schema = body.response_format?.type === "json_schema" ? "json_schema.schema" : "schema";
+  return [
+    [/^tools(\[\d+\])\.parameters/, parameters],
+    [/^tools(\[\d+\])/, asksOldForm(body) ? "functions$1" : "tools$1.function"],
+    [/^toolChoice/, asksOldForm(body) ? "function_call" : "tool_choice"],
+    [/^format\.schema/, `response_format.${schema}`],
+    [/^format/, "response_format"],
+    [/^sampling\.logitBias/, "logit_bias"],
+  ];
 }
 
-function toRole(role: Exclude<Message["role"], "assistant">): ChatMessage["role"] {
-  if (role === "developer") return "system";
-  return role === "function" ? "tool" : role;
-}
-
-function toText(message: Message, param: string, model: string): string {
-  const { content } = message;
-  if (typeof content === "string") return content;
-  if (Array.isArray(content)) {
-    return content.map((part, index) => toPartText(part, `${param}.content[${index}]`, model)).join("\n");
+function toToolFields(body: ChatBody): { tools: Tool[]; toolChoice: ToolChoice; parallelToolCalls: boolean } {
+  if (!asksOldForm(body)) {
+    const tools = toTools((body.tools ?? []).map((tool) => tool.function), (index) => `tools[${index}].function.name`);
+    const choice = body.tool_choice ?? "auto";
+    const toolChoice = typeof choice === "string" ? choice : { name: choice.function.name };
+    return {
+      tools,
+      toolChoice: checkToolChoice(toolChoice, tools, "tool_choice"),
+      parallelToolCalls: body.parallel_tool_calls ?? true,
+    };
   }
-  // An assistant that called tools, or refused, said nothing beside that.
-  if (message.role === "assistant") return message.refusal ?? "";
-  throw new DomainError("invalid_request", `Invalid value of "${param}.content": expected a text`, {
-    param: `${param}.content`,
+  if (body.tools?.length) {
+    const message = 'Invalid value of "functions": it is the older form of tools; send one of the two';
+    throw new DomainError("invalid_request", message, { param: "functions" });
+  }
+  const tools = toTools(body.functions ?? [], (index) => `functions[${index}].name`);
+  const choice = body.function_call ?? "auto";
+  const toolChoice = typeof choice === "string" ? choice : { name: choice.name };
+  // A message of the old form has room for one call.
+  return { tools, toolChoice: checkToolChoice(toolChoice, tools, "function_call"), parallelToolCalls: false };
+}
+
+function toFormat(format: ChatBody["response_format"]): AnswerFormat {
+  if (format?.type === "json_object") {
+    return format.schema ? { type: "schema", schema: format.schema, strict: false } : { type: "json" };
+  }
+  if (format?.type !== "json_schema") return { type: "text" };
+  if (format.json_schema) {
+    const { schema, strict } = format.json_schema;
+    return { type: "schema", schema, strict: strict ?? false };
+  }
+  const param = "response_format.json_schema";
+  throw new DomainError("invalid_request", `Invalid value of "${param}": expected an object that holds the schema`, {
+    param,
   });
 }
 
-function toPartText(part: Extract<Message["content"], unknown[]>[number], param: string, model: string): string {
-  if (TEXT_PARTS.has(part.type)) {
-    const text = part.text ?? part.refusal;
-    if (typeof text === "string") return text;
-    throw new DomainError("invalid_request", `Invalid value of "${param}.text": expected a text`, {
-      param: `${param}.text`,
-    });
-  }
-  const what = /image/.test(part.type) ? "see images" : /audio/.test(part.type) ? "hear audio" : `read "${part.type}"`;
-  throw notServedError(param, `The model "${model}" cannot ${what}: send text alone, or take a model that can`);
+function toLogprobs({ logprobs, top_logprobs }: ChatBody): number | null {
+  if (logprobs) return top_logprobs ?? 0;
+  if (!top_logprobs) return null;
+  throw new DomainError("invalid_request", 'Invalid value of "top_logprobs": send "logprobs": true with it', {
+    param: "top_logprobs",
+  });
 }

@@ -1,14 +1,49 @@
-import type { Usage } from "../../lib/contracts/chat.ts";
-import type { Answer, AnswerDone } from "../_shared/answers.ts";
-import type { ChatCompletion } from "./body.ts";
+import { z } from "@hono/zod-openapi";
+import type { ToolCall } from "../../lib/contracts/chat.ts";
+import type { WholeAnswer } from "../_shared/answers.ts";
+import { CompletionUsage, toCompletionUsage } from "../_shared/usage.ts";
+import { Logprobs, toLogprobs } from "./logprobs.ts";
+
+const called = z.object({ name: z.string(), arguments: z.string().openapi({ description: "JSON, as text" }) });
+
+const answeredMessage = z.object({
+  role: z.literal("assistant"),
+  content: z.string().nullable().openapi({ description: "Null when there is nothing beside calls" }),
+  refusal: z.null(),
+  reasoning_content: z.string().optional().openapi({ description: "What a model that reasons thought before" }),
+  tool_calls: z.array(z.object({ id: z.string(), type: z.literal("function"), function: called })).optional(),
+  function_call: called.optional(),
+});
+
+/** What `POST /v1/chat/completions` answers without `stream`. */
+export const ChatCompletion = z.object({
+  id: z.string().openapi({ example: "chatcmpl-0a1b2c" }),
+  object: z.literal("chat.completion"),
+  created: z.int().openapi({ description: "Seconds since 1970" }),
+  model: z.string(),
+  system_fingerprint: z.null(),
+  choices: z.array(z.object({
+    index: z.int(),
+    message: answeredMessage,
+    logprobs: Logprobs.nullable(),
+    finish_reason: z.enum(["stop", "length", "tool_calls", "function_call"]),
+  })),
+  usage: CompletionUsage,
+}).openapi("ChatCompletion");
+/** What is answered without `stream`. */
+export type ChatCompletion = z.infer<typeof ChatCompletion>;
+
+type Choice = ChatCompletion["choices"][number];
 
 /** What every piece of one completion repeats. */
-interface CompletionHead {
-  id: string;
-  /** Seconds since 1970. */
-  created: number;
-  model: string;
-  system_fingerprint: null;
+export type CompletionHead = Pick<ChatCompletion, "id" | "created" | "model" | "system_fingerprint">;
+
+/** How a client asked. */
+export interface CompletionForm {
+  /** Calls are told in the old form, as one `function_call`. */
+  oldForm: boolean;
+  /** The probabilities of tokens are told. */
+  logprobs: boolean;
 }
 
 /** Begins a completion of `model`, which gets an id of its own. */
@@ -21,45 +56,44 @@ export function createHead(model: string): CompletionHead {
   };
 }
 
-/** The whole completion as one object. */
-export function toCompletion(head: CompletionHead, text: string, done: AnswerDone): ChatCompletion {
-  const message = { role: "assistant" as const, content: text, refusal: null };
-  return {
+/** The whole completion as one object, with a choice for each answer. */
+export function toCompletion(head: CompletionHead, answers: readonly WholeAnswer[], form: CompletionForm): object {
+  const completion: ChatCompletion = {
     ...head,
     object: "chat.completion",
-    choices: [{ index: 0, message, logprobs: null, finish_reason: done.finishReason }],
-    usage: toUsage(done.usage),
+    choices: answers.map((answer, index) => ({
+      index,
+      message: toMessage(answer, form),
+      logprobs: form.logprobs ? toLogprobs(answer.tokens) : null,
+      finish_reason: toFinishReason(answer.done.finishReason, form),
+    })),
+    usage: toCompletionUsage(answers.map(({ done }) => done.usage), { perPrompt: answers.length }),
   };
+  return completion;
 }
 
-/**
- * The completion piece by piece, in the order that OpenAI's API has and Copilot's parser needs: the role, which leaves
- * before the first token is there, the texts, the reason to finish, and the usage when it was asked for.
- */
-export async function* toChunks(
-  head: CompletionHead,
-  answer: Answer,
-  { includeUsage }: { includeUsage: boolean },
-): AsyncGenerator<object, void, void> {
-  yield toChunk(head, { role: "assistant", content: "" });
-  for await (const event of answer.events) {
-    if (event.type === "text") yield toChunk(head, { content: event.text });
-    if (event.type !== "done") continue;
-    yield toChunk(head, {}, event.finishReason);
-    if (includeUsage) yield { ...head, object: "chat.completion.chunk", choices: [], usage: toUsage(event.usage) };
-  }
+/** Why a choice ended, in the words of the form that was asked for. */
+export function toFinishReason(
+  reason: WholeAnswer["done"]["finishReason"],
+  { oldForm }: CompletionForm,
+): Choice["finish_reason"] {
+  return oldForm && reason === "tool_calls" ? "function_call" : reason;
 }
 
-function toChunk(head: CompletionHead, delta: object, finishReason: string | null = null): object {
-  const choice = { index: 0, delta, logprobs: null, finish_reason: finishReason };
-  return { ...head, object: "chat.completion.chunk", choices: [choice] };
-}
-
-function toUsage({ promptTokens, completionTokens, cachedTokens }: Usage): ChatCompletion["usage"] {
-  return {
-    prompt_tokens: promptTokens,
-    completion_tokens: completionTokens,
-    total_tokens: promptTokens + completionTokens,
-    prompt_tokens_details: { cached_tokens: cachedTokens },
+function toMessage({ text, reasoning, toolCalls }: WholeAnswer, { oldForm }: CompletionForm): Choice["message"] {
+  const message: Choice["message"] = {
+    role: "assistant",
+    content: text === "" && toolCalls.length > 0 ? null : text,
+    refusal: null,
   };
+  if (reasoning !== "") message.reasoning_content = reasoning;
+  const [first] = toolCalls;
+  if (first === undefined) return message;
+  if (oldForm) message.function_call = toCalled(first);
+  else message.tool_calls = toolCalls.map((call) => ({ id: call.id, type: "function", function: toCalled(call) }));
+  return message;
+}
+
+function toCalled(call: ToolCall): { name: string; arguments: string } {
+  return { name: call.name, arguments: call.arguments };
 }
