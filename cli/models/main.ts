@@ -65,8 +65,14 @@ function describeKind(entry: CatalogEntry): string {
     return [name, quantization, `${contextTokensTrained} tokens`, licence].filter((part) => part !== null).join(", ");
   }
   if (entry.manifest === null) return entry.name;
-  const { name, contextTokens, memoryBytes, licence } = entry.manifest;
-  return `${name}, ${contextTokens} tokens, about ${formatBytes(memoryBytes)} of memory, ${licence.name}`;
+  const { name, kind, contextTokens, memoryBytes, licence } = entry.manifest;
+  return [
+    name,
+    kind === "chat" ? null : kind,
+    contextTokens === null ? null : `${contextTokens} tokens`,
+    memoryBytes === null ? null : `about ${formatBytes(memoryBytes)} of memory`,
+    licence?.name ?? "licence unknown",
+  ].filter((part) => part !== null).join(", ");
 }
 
 function formatTable(rows: string[][]): string {
@@ -78,7 +84,7 @@ function formatTable(rows: string[][]): string {
 async function pullModel(session: Session, id: string): Promise<number> {
   const { printer, options } = followProgress(session);
   const manifest = (await session.catalog.list()).find((entry) => entry.id === id)?.manifest;
-  if (manifest) print(`${manifest.name}, licence: ${manifest.licence.name}, ${manifest.licence.url}\n`);
+  if (manifest?.licence) print(`${manifest.name}, licence: ${manifest.licence.name}, ${manifest.licence.url}\n`);
   try {
     const model = await session.catalog.pull(id, options);
     printer.end();

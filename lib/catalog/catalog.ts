@@ -2,16 +2,19 @@ import { basename } from "node:path";
 import { ModelId, type ModelManifest } from "../contracts/manifest.ts";
 import type { ModelFile } from "../contracts/model.ts";
 import { DomainError } from "../errors.ts";
-import { hashFile, type MeasureFreeBytes, measureFreeBytes, requireSpace } from "./disk.ts";
-import { type GgufHeader, readGgufFile } from "./gguf.ts";
+import { combineChecksums, expectFile, writeChecksums } from "./checksums.ts";
+import { type MeasureFreeBytes, measureFreeBytes, requireSpace } from "./disk.ts";
 import type { RetryPolicy } from "./http_download.ts";
 import { importModel, type ImportOptions } from "./import_model.ts";
 import { withLock } from "./lock.ts";
-import { readManifests } from "./manifests.ts";
-import { ModelsFolder, type StoredFile, toModelId } from "./models_folder.ts";
+import { ManifestStore } from "./manifests.ts";
+import { readModelHeader } from "./model_header.ts";
+import { hashModel, ModelReader, stateOf } from "./model_reader.ts";
+import { ModelsFolder, placeOf, type StoredModel, toModelId } from "./models_folder.ts";
 import { DEFAULT_PIP, type PipOptions } from "./pip_download.ts";
 import { type LongOptions, ProgressMeter } from "./progress.ts";
-import { type HubAccess, pullFile } from "./pull_file.ts";
+import type { HubAccess, PullContext } from "./pull_file.ts";
+import { pullModel } from "./pull_model.ts";
 
 /** A model that is here, or that could be. */
 export type CatalogEntry =
@@ -24,6 +27,8 @@ export type CatalogEntry =
     sizeBytes: number | null;
     /** Bytes of an unfinished pull. */
     partialBytes: number;
+    /** Where an import copied it from, or the first source of its manifest; null when nobody knows. */
+    source: string | null;
   }
   & (
     | { state: "installed"; model: ModelFile }
@@ -45,6 +50,8 @@ export interface Verification {
   /** Null when nobody knew what it should be; it is known from now on. */
   expectedSha256: string | null;
   intact: boolean;
+  /** Names of the files that are not what they should be. */
+  changedFiles: string[];
 }
 
 /** The models of this machine: those that are here and those that manifests tell how to get. */
@@ -87,6 +94,11 @@ export interface Catalog {
    * @throws {DomainError} `model_not_found`.
    */
   remove(id: string): Promise<number>;
+  /**
+   * A text that differs whenever {@linkcode Catalog.list} may answer something else, whichever process changed the
+   * folder. It opens no file.
+   */
+  fingerprint(): Promise<string>;
 }
 
 /** What a catalog is made of. */
@@ -115,55 +127,73 @@ export function openCatalog(options: CatalogOptions): Catalog {
 class FolderCatalog implements Catalog {
   readonly #options: CatalogOptions;
   readonly #folder: ModelsFolder;
+  readonly #manifests: ManifestStore;
   readonly #measure: MeasureFreeBytes;
-  /** Headers by path, as long as size and time of change stay. */
-  readonly #headers = new Map<string, { key: string; header: Promise<GgufHeader> }>();
+  readonly #reader: ModelReader;
 
   constructor(options: CatalogOptions) {
     this.#options = options;
     this.#folder = new ModelsFolder(options.modelsDir);
+    this.#manifests = new ManifestStore({
+      shippedDir: options.manifestsDir,
+      rememberedDir: this.#folder.manifestsPath,
+    });
+    this.#reader = new ModelReader(this.#folder);
     this.#measure = options.measureFreeBytes ?? measureFreeBytes;
   }
 
   async list(): Promise<CatalogEntry[]> {
-    const manifests = await this.#readManifests();
-    const files = await this.#folder.scan();
-    const entries = await Promise.all(files.map((file) => this.#describe(file, manifests.get(file.id) ?? null)));
+    const [manifests, models] = await Promise.all([this.#manifests.read(), this.#folder.scan()]);
+    const entries = await Promise.all(models.map((model) => this.#describe(model, manifests.get(model.id) ?? null)));
     for (const manifest of manifests.values()) {
-      if (files.some((file) => file.id === manifest.id)) continue;
-      const { id, name, files: [weights] } = manifest;
-      const partialBytes = await this.#folder.measureParts(weights.name);
-      entries.push({ id, name, manifest, sizeBytes: weights.sizeBytes, partialBytes, state: "available" });
+      if (models.some((model) => model.id === manifest.id)) continue;
+      entries.push(await this.#describeAvailable(manifest));
     }
     return entries.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  async #describe(file: StoredFile, manifest: ModelManifest | null): Promise<CatalogEntry> {
-    const common = { id: file.id, manifest, sizeBytes: file.sizeBytes, partialBytes: 0 };
+  async #describe(model: StoredModel, manifest: ModelManifest | null): Promise<CatalogEntry> {
+    const source = (await this.#reader.readChecksums(model)).source ??
+      (manifest === null ? null : firstSource(manifest));
+    const common = { id: model.id, manifest, sizeBytes: model.sizeBytes, partialBytes: 0, source };
     try {
-      const model = await this.#toModelFile(file, manifest);
-      return { ...common, name: model.name, state: "installed", model };
+      const file = await this.#reader.describe(model, manifest);
+      return { ...common, name: file.name, state: "installed", model: file };
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
-      return { ...common, name: manifest?.name ?? file.id, state: "broken", problem: error.message };
+      return { ...common, name: manifest?.name ?? model.id, state: "broken", problem: error.message };
     }
   }
 
+  async #describeAvailable(manifest: ModelManifest): Promise<CatalogEntry> {
+    const sizes = manifest.files.map((file) => expectFile(file).sizeBytes);
+    const sizeBytes = sizes.reduce((sum, size) => sum === null || size === null ? null : sum + size, 0);
+    const partialBytes = await this.#folder.measureParts(placeOf(manifest));
+    const { id, name } = manifest;
+    return { id, name, manifest, sizeBytes, partialBytes, source: firstSource(manifest), state: "available" };
+  }
+
   async find(id: string): Promise<ModelFile> {
-    const manifests = await this.#readManifests();
-    const file = await this.#findStored(id);
-    if (file !== null) return await this.#toModelFile(file, manifests.get(file.id) ?? null);
+    const model = await this.#findStored(id);
+    const manifests = await this.#manifests.read();
+    if (model !== null) return await this.#reader.describe(model, manifests.get(model.id) ?? null);
     const installed = (await this.#folder.scan()).map((each) => `"${each.id}"`);
     const there = installed.length === 0 ? "there is none yet" : `there is ${installed.join(", ")}`;
-    const next = manifests.has(id)
-      ? `get it with: deno task models pull ${id}`
-      : "deno task models list shows what can be had";
+    const manifest = findById(manifests, id);
+    const next = manifest === null
+      ? "deno task models list shows what can be had"
+      : `get it with: deno task models pull ${manifest.id}`;
     throw new DomainError("model_not_found", `Unknown model "${id}"; ${there}; ${next}`, { param: "model" });
   }
 
   async pull(id: string, options: PullOptions = {}): Promise<ModelFile> {
-    const manifest = (await this.#readManifests()).get(id);
-    if (manifest === undefined) throw await this.#unknownManifest(id);
+    const manifest = findById(await this.#manifests.read(), id);
+    if (manifest === null) throw await this.#unknownManifest(id);
+    return await this.#pull(manifest, options);
+  }
+
+  async #pull(manifest: ModelManifest, options: PullOptions): Promise<ModelFile> {
+    const { id } = manifest;
     const work = async (): Promise<ModelFile> => {
       if (!await this.#isInPlace(manifest, options)) await this.#fetch(manifest, options);
       return await this.find(id);
@@ -172,63 +202,51 @@ class FolderCatalog implements Catalog {
     return await this.#work(id, { stopped, signal: options.signal, work });
   }
 
-  async #fetch({ files: [file] }: ModelManifest, options: PullOptions): Promise<void> {
-    const partPath = this.#folder.partPathOf(file.name);
-    const meter = new ProgressMeter(file.name, { report: options.onProgress });
-    const space = (neededBytes: number): Promise<void> =>
-      requireSpace(this.#folder.path, { neededBytes, what: file.name, measure: this.#measure });
-    await space((file.sizeBytes ?? 0) - await this.#folder.measureParts(file.name));
-    const sha256 = await pullFile(file, {
-      partPath,
-      context: {
-        fetch: this.#options.fetch ?? fetch,
-        pip: this.#options.pip ?? DEFAULT_PIP,
-        policy: this.#options.policy ?? DEFAULT_POLICY,
-        hub: this.#options.env,
-        notify: options.onNotice ?? (() => {}),
-        requireSpace: space,
-        signal: options.signal ?? NEVER,
-        meter,
-      },
-    });
-    await this.#admit(partPath, file.name);
-    await Deno.rename(partPath, this.#folder.pathOf(file.name));
-    await this.#folder.removeParts(file.name);
-    await this.#folder.writeChecksum(this.#folder.pathOf(file.name), sha256);
-    meter.restartAt((await Deno.stat(this.#folder.pathOf(file.name))).size);
+  async #fetch(manifest: ModelManifest, options: PullOptions): Promise<void> {
+    const { form, entryName } = placeOf(manifest);
+    const meter = new ProgressMeter(entryName, { report: options.onProgress });
+    const context: PullContext = {
+      fetch: this.#options.fetch ?? fetch,
+      pip: this.#options.pip ?? DEFAULT_PIP,
+      policy: this.#options.policy ?? DEFAULT_POLICY,
+      hub: this.#options.env,
+      notify: options.onNotice ?? (() => {}),
+      requireSpace: (neededBytes) =>
+        requireSpace(this.#folder.path, { neededBytes, what: entryName, measure: this.#measure }),
+      signal: options.signal ?? NEVER,
+      meter,
+      baseBytes: 0,
+    };
+    const sha256s = await pullModel(manifest, { folder: this.#folder, context });
+    const model = (await this.#folder.scan()).find((each) => each.entryName === entryName)!;
+    await writeChecksums(this.#folder, model, { sha256s, source: null });
+    meter.sha256 = combineChecksums(form, model.files.map(({ name }) => ({ name, sha256: sha256s.get(name)! })));
+    meter.restartAt(model.sizeBytes);
     meter.finish();
   }
 
-  /** Checks the header of what was fetched; what native code could not read is not kept. */
-  async #admit(partPath: string, fileName: string): Promise<void> {
-    try {
-      await readGgufFile(partPath);
-    } catch (error) {
-      await this.#folder.removeParts(fileName);
-      throw error;
-    }
-  }
-
-  /** Whether the right file is in its place already; a wrong one is never overwritten. */
+  /** Whether the right files are in their place already; wrong ones are never overwritten. */
   async #isInPlace(manifest: ModelManifest, options: PullOptions): Promise<boolean> {
-    const { id, files: [{ name, sha256 }] } = manifest;
-    const file = (await this.#folder.scan()).find((each) => each.fileName === name);
-    if (file === undefined) return false;
-    if (sha256 === null) {
-      await this.#toModelFile(file, manifest);
+    const { form, entryName } = placeOf(manifest);
+    const model = (await this.#folder.scan()).find((each) => each.entryName === entryName && each.form === form);
+    if (model === undefined) {
+      const path = this.#folder.pathOf(entryName);
+      if (await Deno.lstat(path).then(() => true, () => false)) throw occupied(manifest, path);
+      return false;
+    }
+    const expected = manifest.files.map(expectFile);
+    if (expected.every(({ sha256 }) => sha256 === null)) {
+      await this.#reader.describe(model, manifest);
       return true;
     }
-    const known = await this.#folder.readChecksum(file);
-    const actual = known ?? await this.#hash(file, options);
-    if (actual === sha256) {
-      if (known === null) await this.#folder.writeChecksum(file.path, actual);
-      return true;
-    }
-    throw new DomainError(
-      "model_exists",
-      `Cannot pull "${id}": ${file.path} is another file than the manifest's; ` +
-        `keep it, or first run: deno task models remove ${id}`,
+    const { fresh, source } = await this.#reader.readChecksums(model);
+    const actual = fresh.size === model.files.length ? fresh : await hashModel(model, options);
+    const isRight = expected.every(({ name, sha256 }) =>
+      actual.has(name) && (sha256 ?? actual.get(name)) === actual.get(name)
     );
+    if (!isRight) throw occupied(manifest, model.path);
+    if (actual !== fresh) await writeChecksums(this.#folder, model, { sha256s: actual, source });
+    return true;
   }
 
   async importFile(path: string, options: ImportOptions = {}): Promise<ModelFile> {
@@ -238,42 +256,57 @@ class FolderCatalog implements Catalog {
     }
     const work = async (): Promise<ModelFile> => {
       const existing = await this.#findStored(id);
-      await importModel(path, { id, existing, folder: this.#folder, measure: this.#measure, options });
+      const sha256 = await importModel(path, { id, existing, folder: this.#folder, measure: this.#measure, options });
+      const model = (await this.#findStored(id))!;
+      const source = `file://${await Deno.realPath(path)}`;
+      await writeChecksums(this.#folder, model, { sha256s: new Map([[model.entryName, sha256]]), source });
       return await this.find(id);
     };
     return await this.#work(id, { stopped: `Import of "${id}" was stopped`, signal: options.signal, work });
   }
 
   async verify(id: string, options: LongOptions = {}): Promise<Verification> {
-    const file = await this.#findStored(id);
-    if (file === null) {
+    const model = await this.#findStored(id);
+    if (model === null) {
       await this.find(id); // throws with all that can be said
       throw new DomainError("model_not_found", `Unknown model "${id}"`);
     }
-    const manifest = (await this.#readManifests()).get(file.id);
-    const recorded = (await this.#folder.readSidecar(file))?.sha256 ?? manifest?.files[0].sha256 ?? null;
+    const manifest = (await this.#manifests.read()).get(model.id);
+    const { recorded, source } = await this.#reader.readChecksums(model);
+    const expected = new Map((manifest?.files ?? []).map(expectFile).map(({ name, sha256 }) => [name, sha256]));
+    for (const [name, sha256] of recorded) expected.set(name, sha256);
     const stopped = `Verification of "${id}" was stopped`;
-    const sha256 = await explainAbort(stopped, { signal: options.signal, work: () => this.#hash(file, options) });
-    const intact = recorded === null || sha256 === recorded;
+    const actual = await explainAbort(stopped, { signal: options.signal, work: () => hashModel(model, options) });
+    const changedFiles = [...expected].filter(([name, sha256]) =>
+      !actual.has(name) || (sha256 ?? actual.get(name)) !== actual.get(name)
+    ).map(([name]) => name);
+    const intact = changedFiles.length === 0;
     if (intact) {
-      await readGgufFile(file.path);
-      await this.#folder.writeChecksum(file.path, sha256);
+      await readModelHeader(model);
+      await writeChecksums(this.#folder, model, { sha256s: actual, source });
     }
-    return { id: file.id, sha256, expectedSha256: recorded, intact };
+    const combine = (sha256s: ReadonlyMap<string, string | null>): string | null =>
+      combineChecksums(model.form, [...sha256s].map(([name, sha256]) => ({ name, sha256 })));
+    return { id: model.id, sha256: combine(actual)!, expectedSha256: combine(expected), intact, changedFiles };
   }
 
   async remove(id: string): Promise<number> {
     const work = async (): Promise<number> => {
-      const file = await this.#findStored(id);
-      const manifest = (await this.#readManifests()).get(id);
-      const fileName = file?.fileName ?? manifest?.files[0].name ?? null;
-      const partialBytes = fileName === null ? 0 : await this.#folder.measureParts(fileName);
-      const hadParts = fileName !== null && await this.#folder.removeParts(fileName);
-      if (file === null && !hadParts) await this.find(id); // throws with all that can be said
-      if (file !== null) await this.#folder.remove(file);
-      return partialBytes + (file?.sizeBytes ?? 0);
+      const model = await this.#findStored(id);
+      const manifest = findById(await this.#manifests.read(), id);
+      const place = model ?? (manifest === null ? null : placeOf(manifest));
+      const partialBytes = place === null ? 0 : await this.#folder.measureParts(place);
+      const hadParts = place !== null && await this.#folder.removeParts(place);
+      if (model === null && !hadParts) await this.find(id); // throws with all that can be said
+      if (model !== null) await this.#folder.remove(model);
+      return partialBytes + (model?.sizeBytes ?? 0);
     };
     return await this.#work(id, { stopped: `Removal of "${id}" was stopped`, signal: undefined, work });
+  }
+
+  async fingerprint(): Promise<string> {
+    const [manifests, models] = await Promise.all([this.#manifests.fingerprint(), this.#folder.scan()]);
+    return JSON.stringify([manifests, models.map((model) => [model.id, stateOf(model)])]);
   }
 
   /** Works on one model while nobody else does, and says it in words when the caller stops it. */
@@ -290,60 +323,34 @@ class FolderCatalog implements Catalog {
     return await withLock(this.#folder.lockPathOf(id), { busy, work: () => explainAbort(stopped, { signal, work }) });
   }
 
-  /** The file of an id: the same letters first, then any case. Paths never come from ids. */
-  async #findStored(id: string): Promise<StoredFile | null> {
-    const files = await this.#folder.scan();
-    return files.find((file) => file.id === id) ??
-      files.find((file) => file.id.toLowerCase() === id.toLowerCase()) ?? null;
-  }
-
-  async #toModelFile(file: StoredFile, manifest: ModelManifest | null): Promise<ModelFile> {
-    const header = await this.#readHeader(file);
-    return {
-      id: file.id,
-      name: manifest?.name ?? header.name ?? file.id,
-      kind: "chat",
-      engine: "llama",
-      path: await Deno.realPath(file.path),
-      sizeBytes: file.sizeBytes,
-      sha256: await this.#folder.readChecksum(file),
-      modifiedAtMs: file.modifiedAtMs,
-      architecture: header.architecture,
-      parameters: header.parameters,
-      quantization: header.quantization,
-      contextTokensTrained: header.contextTokensTrained,
-      chatTemplate: header.chatTemplate,
-      licence: manifest?.licence.name ?? header.licence,
-    };
-  }
-
-  #readHeader(file: StoredFile): Promise<GgufHeader> {
-    const key = `${file.sizeBytes} ${file.modifiedAtMs}`;
-    const known = this.#headers.get(file.path);
-    if (known?.key === key) return known.header;
-    const header = readGgufFile(file.path);
-    this.#headers.set(file.path, { key, header });
-    return header;
-  }
-
-  async #hash(file: StoredFile, { signal, onProgress }: LongOptions): Promise<string> {
-    const meter = new ProgressMeter(file.fileName, { report: onProgress });
-    meter.totalBytes = file.sizeBytes;
-    meter.restartAt(0);
-    const sha256 = await hashFile(file.path, { signal: signal ?? NEVER, meter });
-    meter.finish();
-    return sha256;
-  }
-
-  async #readManifests(): Promise<Map<string, ModelManifest>> {
-    const manifests = await readManifests(this.#options.manifestsDir);
-    return new Map(manifests.map((manifest) => [manifest.id, manifest]));
+  /** What is stored under an id: the same letters first, then any case. Paths never come from ids. */
+  async #findStored(id: string): Promise<StoredModel | null> {
+    const models = await this.#folder.scan();
+    return models.find((model) => model.id === id) ??
+      models.find((model) => model.id.toLowerCase() === id.toLowerCase()) ?? null;
   }
 
   async #unknownManifest(id: string): Promise<DomainError> {
-    const ids = [...(await this.#readManifests()).keys()].map((each) => `"${each}"`).join(", ");
+    const ids = [...(await this.#manifests.read()).keys()].sort().map((each) => `"${each}"`).join(", ");
     return new DomainError("model_not_found", `Cannot pull "${id}": manifests tell how to get ${ids || "none"}`);
   }
+}
+
+function findById(manifests: ReadonlyMap<string, ModelManifest>, id: string): ModelManifest | null {
+  return manifests.get(id) ??
+    [...manifests.values()].find((manifest) => manifest.id.toLowerCase() === id.toLowerCase()) ?? null;
+}
+
+function firstSource({ files: [file] }: ModelManifest): string | null {
+  return file?.sources?.[0] ?? file?.parts?.[0]?.sources[0] ?? null;
+}
+
+function occupied({ id }: ModelManifest, path: string): DomainError {
+  return new DomainError(
+    "model_exists",
+    `Cannot pull "${id}": ${path} is something else than the manifest's; ` +
+      `keep it, or first run: deno task models remove ${id}`,
+  );
 }
 
 /** Does `work` and, when it fails because the caller stopped it, says `stopped`. */

@@ -142,6 +142,7 @@ Deno.test("verify() finds a flipped byte", async () => {
     sha256: hash(MODEL),
     expectedSha256: hash(MODEL),
     intact: true,
+    changedFiles: [],
   });
   const flipped = MODEL.slice();
   flipped[200_000]! ^= 1;
@@ -152,6 +153,7 @@ Deno.test("verify() finds a flipped byte", async () => {
       sha256: hash(flipped),
       expectedSha256: hash(MODEL),
       intact: false,
+      changedFiles: ["mine.gguf"],
     });
   }
   assert.equal((await catalog.find("mine")).sha256, null);

@@ -1,25 +1,8 @@
 import { basename } from "node:path";
 import { DomainError } from "../errors.ts";
 import { ByteReader, type ByteSource, openByteSource } from "./byte_reader.ts";
-import { GGML_TYPES, nameFileType } from "./ggml_types.ts";
-
-/** What a GGUF header says of its model. */
-export interface GgufHeader {
-  /** `general.architecture`, e.g. `llama`. */
-  architecture: string;
-  /** `general.name`, or `general.basename`, or null. */
-  name: string | null;
-  /** e.g. `Q4_K_M`; `unknown` when the file does not say. */
-  quantization: string;
-  /** Number of weights: elements of all tensors. */
-  parameters: number;
-  /** `<architecture>.context_length`. */
-  contextTokensTrained: number;
-  /** `tokenizer.chat_template` (Jinja), or null. */
-  chatTemplate: string | null;
-  /** `general.license`, or null. */
-  licence: string | null;
-}
+import { GGML_TYPES } from "./ggml_types.ts";
+import { describeModel, type GgufHeader, type GgufMetadata, isWantedNumber, isWantedText } from "./gguf_header.ts";
 
 /** Bounds on what a header may ask for. Real ones stay below a tenth of each. */
 const HEADER_BYTES_MAX = 256 * 1024 * 1024;
@@ -40,8 +23,6 @@ const ARRAY = 9;
 
 /** Unsigned and signed whole numbers: uint8, int8, uint16, int16, uint32, int32, uint64, int64. */
 const WHOLE_NUMBERS = new Set([0, 1, 2, 3, 4, 5, 10, 11]);
-
-type Metadata = Map<string, string | number>;
 
 /**
  * Reads the header of a GGUF file (v2 or v3, little endian) and checks that all it points at lies inside the file, so
@@ -88,7 +69,7 @@ export async function readGguf(source: ByteSource): Promise<GgufHeader> {
     alignment: readAlignment(metadata),
     sizeBytes: source.sizeBytes,
   });
-  return describe(metadata, parameters);
+  return describeModel(metadata, parameters);
 }
 
 async function readPreamble(reader: ByteReader): Promise<{ tensors: number; entries: number }> {
@@ -114,8 +95,8 @@ async function readPreamble(reader: ByteReader): Promise<{ tensors: number; entr
   return { tensors, entries };
 }
 
-async function readMetadata(reader: ByteReader, count: number): Promise<Metadata> {
-  const metadata: Metadata = new Map();
+async function readMetadata(reader: ByteReader, count: number): Promise<GgufMetadata> {
+  const metadata: GgufMetadata = new Map();
   const seen = new Set<string>();
   for (let index = 0; index < count; index++) {
     const key = await readText(reader, { what: "a metadata key", bytesMax: KEY_BYTES_MAX });
@@ -129,31 +110,13 @@ async function readMetadata(reader: ByteReader, count: number): Promise<Metadata
   return metadata;
 }
 
-/** Texts and whole numbers that are kept; all else is passed over. */
-const WANTED = new Set([
-  "general.alignment",
-  "general.architecture",
-  "general.basename",
-  "general.file_type",
-  "general.license",
-  "general.name",
-  "general.type",
-  "split.count",
-  "tokenizer.chat_template",
-]);
-
-/** The key of the context length begins with the architecture, which may come later in the file. */
-function isWantedNumber(key: string): boolean {
-  return WANTED.has(key) || key.endsWith(".context_length");
-}
-
 /** The value when it is a wanted text or whole number, else null. The reader stands behind it in any case. */
 async function readValue(
   reader: ByteReader,
   { key, type }: { key: string; type: number },
 ): Promise<string | number | null> {
   if (type === ARRAY) return await skipArray(reader, key);
-  if (type === STRING && WANTED.has(key)) return await readText(reader, { what: key, bytesMax: TEXT_BYTES_MAX });
+  if (type === STRING && isWantedText(key)) return await readText(reader, { what: key, bytesMax: TEXT_BYTES_MAX });
   if (type === STRING) return await skipText(reader, key);
   const bytes = VALUE_BYTES[type];
   if (bytes === undefined || bytes === null) throw invalid(`${key} has the unknown type ${type}`);
@@ -235,7 +198,7 @@ async function readText(
   }
 }
 
-function refuseForeignKinds(metadata: Metadata): void {
+function refuseForeignKinds(metadata: GgufMetadata): void {
   const parts = metadata.get("split.count");
   if (typeof parts === "number" && parts > 1) {
     throw invalid(`it is one of ${parts} parts of a split model; join them with llama-gguf-split --merge`);
@@ -245,7 +208,7 @@ function refuseForeignKinds(metadata: Metadata): void {
 }
 
 /** Tensors begin, and each of them lies, at multiples of this many bytes. */
-function readAlignment(metadata: Metadata): number {
+function readAlignment(metadata: GgufMetadata): number {
   const alignment = metadata.get("general.alignment") ?? 32;
   if (typeof alignment !== "number" || alignment < 1 || !Number.isInteger(Math.log2(alignment))) {
     throw invalid(`its alignment is ${alignment}, which is not a power of two`);
@@ -311,32 +274,6 @@ async function readTensorShape(reader: ByteReader, name: string): Promise<{ elem
     throw invalid(`tensor "${name}" has rows of ${rowElements}, which ${type.name} cannot hold`);
   }
   return { elements, bytes: (elements / type.blockElements) * type.blockBytes };
-}
-
-function describe(metadata: Metadata, parameters: number): GgufHeader {
-  const textOf = (key: string): string | null => {
-    const value = metadata.get(key);
-    return typeof value === "string" && value.trim() !== "" ? value : null;
-  };
-  const numberOf = (key: string): number | null => {
-    const value = metadata.get(key);
-    return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
-  };
-  const architecture = textOf("general.architecture");
-  if (architecture === null) throw invalid("it does not name its architecture");
-  const contextTokensTrained = numberOf(`${architecture}.context_length`);
-  if (contextTokensTrained === null || contextTokensTrained === 0) {
-    throw invalid("it does not say how long its context is, so it is no language model");
-  }
-  return {
-    architecture,
-    name: textOf("general.name") ?? textOf("general.basename"),
-    quantization: nameFileType(numberOf("general.file_type")),
-    parameters,
-    contextTokensTrained,
-    chatTemplate: textOf("tokenizer.chat_template"),
-    licence: textOf("general.license"),
-  };
 }
 
 function tooLong(what: string, length: number | null): DomainError {

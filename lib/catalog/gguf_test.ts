@@ -11,7 +11,8 @@ import {
 } from "../../tests/fixtures/gguf.ts";
 import { DomainError } from "../errors.ts";
 import type { ByteSource } from "./byte_reader.ts";
-import { type GgufHeader, readGguf, readGgufFile } from "./gguf.ts";
+import { readGguf, readGgufFile } from "./gguf.ts";
+import type { GgufHeader } from "./gguf_header.ts";
 
 /** Bytes in memory that count how much of them was asked for. */
 class Bytes implements ByteSource {
@@ -48,6 +49,7 @@ async function assertRefused(parts: GgufParts, reason: RegExp): Promise<void> {
 
 Deno.test("readGguf() tells what the header says of its model", async () => {
   assert.deepEqual(await read({}), {
+    kind: "chat",
     architecture: "llama",
     name: "Tiny",
     quantization: "Q4_K_M",
@@ -55,7 +57,48 @@ Deno.test("readGguf() tells what the header says of its model", async () => {
     contextTokensTrained: 2048,
     chatTemplate: "{{ messages }}",
     licence: null,
+    attention: null,
   });
+});
+
+Deno.test("readGguf() knows models that embed by their architecture, or by how they pool", async () => {
+  const kindOf = async (architecture: string, ...entries: [string, GgufValue][]) => {
+    const common: [string, GgufValue][] = [
+      ["general.architecture", { string: architecture }],
+      [`${architecture}.context_length`, { uint32: 512 }],
+    ];
+    return (await read({ metadata: [...common, ...entries] })).kind;
+  };
+  for (const architecture of ["bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "gemma-embedding"]) {
+    assert.equal(await kindOf(architecture), "embedding", architecture);
+  }
+  assert.equal(await kindOf("qwen3"), "chat");
+  assert.equal(await kindOf("qwen3", ["qwen3.pooling_type", { uint32: 0 }]), "chat");
+  assert.equal(await kindOf("qwen3", ["qwen3.pooling_type", { uint32: 3 }]), "embedding");
+  await assert.rejects(kindOf("qwen3", ["qwen3.pooling_type", { uint32: 4 }]), /it ranks documents/);
+});
+
+Deno.test("readGguf() tells what keys and values of a token are", async () => {
+  const withAttention = (...entries: [string, GgufValue][]) =>
+    read(withMetadata(
+      ["llama.block_count", { uint32: 28 }],
+      ["llama.embedding_length", { uint32: 3072 }],
+      ["llama.attention.head_count", { uint32: 24 }],
+      ...entries,
+    ));
+  const shape = { layers: 28, heads: 8, keySize: 128, valueSize: 128, windowTokens: null };
+  const heads: [string, GgufValue] = ["llama.attention.head_count_kv", { uint32: 8 }];
+  assert.deepEqual((await withAttention(heads)).attention, shape);
+  const sized = await withAttention(
+    heads,
+    ["llama.attention.key_length", { uint32: 256 }],
+    ["llama.attention.value_length", { uint32: 64 }],
+    ["llama.attention.sliding_window", { uint32: 512 }],
+  );
+  assert.deepEqual(sized.attention, { ...shape, keySize: 256, valueSize: 64, windowTokens: 512 });
+  // Layers that differ are written as a list.
+  const differing = await withAttention(["llama.attention.head_count_kv", claimArray(4, 2n, new Uint8Array(8))]);
+  assert.equal(differing.attention, null);
 });
 
 Deno.test("readGguf() reads version 2 and finds the context length before and after the architecture", async () => {

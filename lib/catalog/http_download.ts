@@ -213,7 +213,7 @@ interface Storing {
 async function store(response: Response, { part, offset, totalBytes, context, stall }: Storing): Promise<void> {
   const { meter } = context;
   meter.restartAt(context.baseBytes + offset);
-  meter.totalBytes ??= totalBytes;
+  meter.totalBytes ??= totalBytes === null ? null : context.baseBytes + totalBytes;
   using file = await Deno.open(part.path, { create: true, append: true });
   let size = offset;
   try {

@@ -10,8 +10,8 @@ const SHIPPED = join(import.meta.dirname!, "../../models");
 Deno.test("the manifests that Rookery ships are valid, and every source of theirs is understood", async () => {
   const manifests = await readManifests(SHIPPED);
   assert.deepEqual(manifests.map((manifest) => manifest.id), ["gemma-3-270m", "llama-3.2-3b-instruct", "smollm2-135m"]);
-  for (const { files: [file] } of manifests) {
-    const pieces = file.parts ?? [{ sources: file.sources! }];
+  for (const file of manifests.flatMap(({ files }) => files)) {
+    const pieces = file.parts ?? [{ sources: file.sources ?? [] }];
     for (const source of pieces.flatMap((piece) => piece.sources)) assert.ok(parseSource(source).kind);
     const partBytes = file.parts?.reduce((sum, part) => sum + part.sizeBytes, 0);
     if (partBytes !== undefined) assert.equal(partBytes, file.sizeBytes);

@@ -1,7 +1,9 @@
 /** How far a pull, an import or a verification is. */
 export interface Progress {
-  /** Name of the file in the models folder. */
+  /** Name of the file or folder in the models folder. */
   file: string;
+  /** SHA-256 in hex that the whole will have, as `ModelFile` counts it; null while it is not known. */
+  sha256: string | null;
   receivedBytes: number;
   /** Null when nobody said. */
   totalBytes: number | null;
@@ -28,6 +30,8 @@ export class ProgressMeter {
   readonly #file: string;
   readonly #report: (progress: Progress) => void;
   readonly #now: () => number;
+  /** What the whole will hash to; null while it is not known. */
+  sha256: string | null = null;
   #received = 0;
   #total: number | null = null;
   #reportedAt = -Infinity;
@@ -83,6 +87,7 @@ export class ProgressMeter {
     const left = this.#total === null ? null : Math.max(0, this.#total - this.#received);
     return {
       file: this.#file,
+      sha256: this.sha256,
       receivedBytes: this.#received,
       totalBytes: this.#total,
       bytesPerSecond,

@@ -11,6 +11,7 @@ import {
 
 const HALFWAY: Progress = {
   file: "x.gguf",
+  sha256: null,
   receivedBytes: 50_000_000,
   totalBytes: 100_000_000,
   bytesPerSecond: 10_000_000,
@@ -26,7 +27,7 @@ Deno.test("a meter tells rate and time left from what came, not from what was th
   nowMs = 1_000;
   meter.add(1_000);
   assert.deepEqual(seen, [
-    { file: "x.gguf", receivedBytes: 5_000, totalBytes: 10_000, bytesPerSecond: 1_000, secondsLeft: 5 },
+    { file: "x.gguf", sha256: null, receivedBytes: 5_000, totalBytes: 10_000, bytesPerSecond: 1_000, secondsLeft: 5 },
   ]);
 });
 

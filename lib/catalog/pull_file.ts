@@ -15,8 +15,8 @@ export interface HubAccess {
   hfToken: string | null;
 }
 
-/** All that fetching a file needs beside its manifest. */
-export type PullContext = Omit<DownloadContext, "baseBytes"> & { hub: HubAccess; pip: PipOptions };
+/** All that fetching a file needs beside its manifest. Its meter knows what the model has in all. */
+export type PullContext = DownloadContext & { hub: HubAccess; pip: PipOptions };
 
 /** A run of bytes that comes from one source: a whole file, or a part of one. */
 interface Piece {
@@ -35,14 +35,9 @@ export async function pullFile(file: ManifestFile, { partPath, context }: {
   partPath: string;
   context: PullContext;
 }): Promise<string> {
-  context.meter.totalBytes = file.sizeBytes;
   if (file.parts !== undefined) return await assemble(file, { partPath, context });
-  const piece = { sizeBytes: file.sizeBytes, sha256: file.sha256, sources: file.sources! };
-  return await fetchPiece(piece, {
-    part: new PartFile(partPath),
-    context: { ...context, baseBytes: 0 },
-    what: file.name,
-  });
+  const piece = { sizeBytes: file.sizeBytes, sha256: file.sha256, sources: file.sources ?? [] };
+  return await fetchPiece(piece, { part: new PartFile(partPath), context, what: file.name });
 }
 
 /** Fetches parts one by one and appends each to the file at `partPath`, whose length tells how many are there. */
@@ -59,7 +54,7 @@ async function assemble(
       if (await sizeOf(partPath) !== null) await Deno.truncate(partPath, baseBytes); // a part that was half appended
       const part = new PartFile(`${partPath}-${index + 1}`);
       const what = `part ${index + 1} of ${parts.length} of ${file.name}`;
-      await fetchPiece(piece, { part, context: { ...context, baseBytes }, what });
+      await fetchPiece(piece, { part, context: { ...context, baseBytes: context.baseBytes + baseBytes }, what });
       await appendFile(part.path, partPath, { signal: context.signal }).catch((error) => {
         throw explainWrite(error, file.name);
       });
@@ -79,7 +74,7 @@ async function assemble(
 
 interface PieceTarget {
   part: PartFile;
-  context: PullContext & DownloadContext;
+  context: PullContext;
   /** Name of the piece in messages. */
   what: string;
 }
@@ -107,7 +102,7 @@ async function fetchPiece(piece: Piece, { part, context, what }: PieceTarget): P
 interface SourceTarget {
   source: Source;
   part: PartFile;
-  context: PullContext & DownloadContext;
+  context: PullContext;
 }
 
 async function fetchVerified(piece: Piece, target: SourceTarget): Promise<string> {
@@ -133,7 +128,8 @@ async function fetchFrom(piece: Piece, { source, part, context }: SourceTarget):
   switch (source.kind) {
     case "hub": {
       const url = resolveHubUrl(source, context.hub.hfEndpoint);
-      const tokenHint = "; accept the model's licence on the hub and set HF_TOKEN";
+      const page = `${context.hub.hfEndpoint}/${source.owner}/${source.repository}`;
+      const tokenHint = `; accept the model's licence at ${page} and set HF_TOKEN`;
       return await downloadHttp({ url, token: context.hub.hfToken, tokenHint, part, sizeBytes, sha256 }, context);
     }
     case "http":

@@ -16,15 +16,18 @@ export const ModelFile = z.object({
   /** Absolute path of the file or the folder. */
   path: z.string(),
   sizeBytes: z.number(),
-  /** SHA-256 of the file in hex, or null when it was never computed. */
+  /**
+   * SHA-256 of the file in hex, or null when it was never computed. Of a folder, that of the lines that `sha256sum`
+   * prints of its files, in the order of their names.
+   */
   sha256: z.string().nullable(),
-  /** Milliseconds since 1970 of the file's last change. */
+  /** Milliseconds since 1970 of the last change, of a folder's newest file. */
   modifiedAtMs: z.number(),
-  /** GGUF's `general.architecture`, e.g. `llama`. */
+  /** GGUF's `general.architecture`, e.g. `llama`, or `model_type` of a folder's `config.json`, e.g. `bert`. */
   architecture: z.string(),
   /** Number of weights, or null when the file does not say. */
   parameters: z.number().nullable(),
-  /** GGUF's file type, e.g. `Q4_K_M`; `unknown` when the file does not say. */
+  /** GGUF's file type, e.g. `Q4_K_M`, or what an ONNX file's name says; `unknown` when nothing says it. */
   quantization: z.string(),
   /** Tokens of context that the model was trained for. */
   contextTokensTrained: z.number().int(),
