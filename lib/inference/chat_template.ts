@@ -1,6 +1,10 @@
-import { Template } from "@huggingface/jinja";
-import type { ChatMessage } from "../contracts/chat.ts";
+import type { ChatMessage, Reasoning, Tool } from "../contracts/chat.ts";
 import { DomainError } from "../errors.ts";
+import { shapeAsText, type ShapedConversation, shapeNatively } from "./answer/conversation.ts";
+import { type AnswerStart, HERMES } from "./answer/families.ts";
+import { probeTemplate, type TemplateInput, type TemplateTraits } from "./answer/template_traits.ts";
+import { FALLBACK_TEMPLATES } from "./fallback_templates.ts";
+import { JinjaTemplate } from "./jinja_template.ts";
 import { SpecialTexts } from "./special_text.ts";
 
 /** What {@linkcode ChatTemplate} takes from a model. */
@@ -13,126 +17,133 @@ export interface ChatTemplateSource {
   specialTexts: SpecialTexts;
   /** Whether the model's vocabulary has a special token that is written so. */
   hasSpecial: (text: string) => boolean;
+  /** The time for templates that print the date. Default: now. */
+  clock?: () => Date;
 }
 
-const CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}" +
-  "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
-
-/** For files without a template: formats that a vocabulary betrays by the special token that opens a turn. */
-const TEMPLATES_BY_SPECIAL: readonly [special: string, template: string][] = [
-  ["<|im_start|>", CHATML],
-  [
-    "<start_of_turn>",
-    "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ 'model' if m.role == 'assistant' else 'user' }}\n" +
-    "{{ m.content | trim }}<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}",
-  ],
-  [
-    "<|start_header_id|>",
-    "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n{{ m.content | trim }}" +
-    "<|eot_id|>{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}",
-  ],
-];
-
-/** Which conversations a template can render without refusing them or losing a message. */
-interface TemplateTraits {
-  system: boolean;
-  lateSystem: boolean;
-  tool: boolean;
-  sameRoleInARow: boolean;
+/** A conversation to render: the fields of a chat request that make its prompt. */
+export interface Conversation {
+  messages: readonly ChatMessage[];
+  /** The tools that are shown; none where they must not be called. */
+  tools?: readonly Tool[];
+  reasoning?: Reasoning;
 }
+
+/** A prompt, and how the answer to it begins. */
+export interface RenderedPrompt {
+  /** To be tokenized one by one: no special token reaches from one into the next. */
+  pieces: string[];
+  start: AnswerStart;
+}
+
+const AS_TEMPLATE_LIKES: Reasoning = { enabled: null, tokensMax: null };
 
 /**
  * Renders conversations with a model's own template, after reshaping them to what that template can take: Copilot sends
- * several user messages in a row, and some templates insist on turns. What a template can take is found out once, by
- * trying, so that the same conversation is always rendered in the same way and its prefix stays cached.
+ * several user messages in a row, and some templates insist on turns; many know no tools. What a template can take is
+ * found out once, by trying, so that the same conversation is always rendered in the same way and its prefix stays
+ * cached.
  */
 export class ChatTemplate {
-  readonly #template: Template;
-  readonly #traits: TemplateTraits;
+  readonly #template: JinjaTemplate;
+  /** What the template is told when there are no tools: nothing, where it can take that. */
+  readonly #noTools: Pick<TemplateInput, "tools">;
+  /** What the template can take, and how its model thinks and calls. */
+  readonly traits: TemplateTraits;
 
   /** @throws {DomainError} `invalid_model_file` when the template is not valid Jinja or renders no conversation at all. */
   constructor(private readonly source: ChatTemplateSource) {
-    const text = source.template ?? TEMPLATES_BY_SPECIAL.find(([special]) => source.hasSpecial(special))?.[1] ?? CHATML;
+    const text = source.template ?? FALLBACK_TEMPLATES.find(([special]) => source.hasSpecial(special))?.[1] ??
+      FALLBACK_TEMPLATES[0]![1];
     try {
-      this.#template = new Template(text);
-      this.#render([{ role: "user", content: "u" }]);
+      this.#template = new JinjaTemplate(text, source.clock ?? (() => new Date()));
+      this.#noTools = this.#findNoTools();
     } catch (cause) {
       throw new DomainError("invalid_model_file", `Cannot use the model's chat template: ${sentenceOf(cause)}`, {
         cause,
       });
     }
-    this.#traits = this.#probe();
+    this.traits = probeTemplate(text, (input) => this.#render({ ...this.#noTools, ...input }));
   }
 
   /**
-   * Renders a conversation up to where the assistant begins to answer; the pieces are tokenized one by one.
+   * Renders a conversation up to where the assistant begins to answer.
    *
    * @throws {DomainError} `invalid_request` when the template refuses the conversation.
    */
-  render(messages: readonly ChatMessage[]): string[] {
-    const shaped = reshape(messages, this.#traits).map(({ role, content }) => ({
-      role,
-      content: this.source.specialTexts.cut(content),
-    }));
+  render({ messages, tools = [], reasoning = AS_TEMPLATE_LIKES }: Conversation): RenderedPrompt {
+    const options = { traits: this.traits, cut: (text: string) => this.source.specialTexts.cut(text) };
+    const { native } = this.traits;
+    if (native !== null) {
+      try {
+        const text = this.#renderShaped(shapeNatively({ messages, tools }, native, options), reasoning);
+        return this.#start(text, reasoning, native.format);
+      } catch {
+        // Some templates refuse what others take, e.g. parameters without a description: texts are taken by all.
+      }
+    }
     try {
-      return SpecialTexts.pieces(this.#render(shaped));
+      const text = this.#renderShaped(shapeAsText({ messages, tools }, options), reasoning);
+      return this.#start(text, reasoning, native?.format.id === "harmony" ? native.format : HERMES);
     } catch (cause) {
       const message = `The model's chat template refuses these messages: ${sentenceOf(cause)}`;
       throw new DomainError("invalid_request", message, { param: "messages", cause });
     }
   }
 
-  #render(messages: readonly ChatMessage[]): string {
-    return this.#template.render({
+  #renderShaped({ messages, tools }: ShapedConversation, reasoning: Reasoning): string {
+    const enabled = wantsThoughts(reasoning);
+    return this.#render({
       messages,
+      ...(tools.length > 0 ? { tools } : this.#noTools),
+      ...(enabled === null ? {} : { enable_thinking: enabled, thinking: enabled }),
+    });
+  }
+
+  #findNoTools(): Pick<TemplateInput, "tools"> {
+    const messages = [{ role: "user", content: "u" }];
+    try {
+      this.#render({ messages });
+      return {};
+    } catch (cause) {
+      // Templates that are for tools alone, such as Hermes's "tool_use", loop over them without asking.
+      try {
+        this.#render({ messages, tools: [] });
+        return { tools: [] };
+      } catch {
+        throw cause;
+      }
+    }
+  }
+
+  /** Says how the answer begins, and ends the thoughts of models that cannot be told to leave them. */
+  #start(text: string, reasoning: Reasoning, calls: AnswerStart["calls"]): RenderedPrompt {
+    const { thoughts } = this.traits;
+    if (thoughts === null) return { pieces: SpecialTexts.pieces(text), start: { calls, thoughts, thought: "closed" } };
+    const end = text.trimEnd();
+    const isOpen = end.endsWith(thoughts.open.trimEnd());
+    const isClosed = end.endsWith(thoughts.close);
+    if (wantsThoughts(reasoning) !== false) {
+      const thought = isOpen ? "open" : isClosed ? "closed" : "free";
+      return { pieces: SpecialTexts.pieces(text), start: { calls, thoughts, thought } };
+    }
+    const ending = isClosed ? "" : isOpen ? thoughts.empty.slice(thoughts.open.length) : thoughts.empty;
+    return { pieces: SpecialTexts.pieces(text + ending), start: { calls, thoughts, thought: "closed" } };
+  }
+
+  #render(input: TemplateInput): string {
+    return this.#template.render({
+      ...input,
       add_generation_prompt: true,
       bos_token: this.source.bosText,
       eos_token: this.source.eosText,
     });
   }
-
-  #probe(): TemplateTraits {
-    const takes = (...roles: ChatMessage["role"][]) => {
-      const messages = roles.map((role, i) => ({ role, content: `probe-${i}-probe` }));
-      try {
-        const text = this.#render(messages);
-        return messages.every(({ content }) => text.includes(content));
-      } catch {
-        return false;
-      }
-    };
-    return {
-      system: takes("system", "user"),
-      lateSystem: takes("user", "assistant", "system", "user"),
-      tool: takes("user", "assistant", "tool"),
-      sameRoleInARow: takes("user", "user") && takes("user", "assistant", "assistant", "user"),
-    };
-  }
 }
 
-/** Turns a conversation into one that a template with these traits renders whole; no word of it is lost. */
-function reshape(messages: readonly ChatMessage[], traits: TemplateTraits): ChatMessage[] {
-  const shaped: ChatMessage[] = [];
-  for (const { role, content } of messages) {
-    const isLate = shaped.some((earlier) => earlier.role !== "system");
-    const last = shaped.at(-1);
-    if (role === "system" && !isLate && last !== undefined) last.content += `\n\n${content}`;
-    else if (role === "system" && isLate && !traits.lateSystem) shaped.push({ role: "user", content });
-    else if (role === "tool" && !traits.tool) shaped.push({ role: "user", content });
-    else shaped.push({ role, content });
-  }
-  if (!traits.system && shaped[0]?.role === "system") shaped[0].role = "user";
-  return traits.sameRoleInARow && traits.system ? shaped : mergeNeighbours(shaped);
-}
-
-function mergeNeighbours(messages: readonly ChatMessage[]): ChatMessage[] {
-  const merged: ChatMessage[] = [];
-  for (const message of messages) {
-    const last = merged.at(-1);
-    if (last?.role === message.role) last.content += `\n\n${message.content}`;
-    else merged.push(message);
-  }
-  return merged;
+/** A budget of nothing is no thought at all. Null leaves it to the template. */
+function wantsThoughts({ enabled, tokensMax }: Reasoning): boolean | null {
+  return tokensMax === 0 ? false : enabled;
 }
 
 function sentenceOf(cause: unknown): string {
