@@ -20,6 +20,7 @@ const serverError: ErrorMeaning = { status: 500, type: "server_error", retryAfte
  */
 const MEANINGS: Record<ErrorCode, ErrorMeaning> = {
   already_running: serverError,
+  answer_invalid: serverError,
   context_length_exceeded: badRequest,
   disk_full: { ...serverError, status: 507 },
   engine_gone: { ...serverError, status: 502 },

@@ -1,6 +1,7 @@
 /** Every failure that Rookery can name. A code says what happened; `functions/_shared` alone maps it to an HTTP status. */
 export type ErrorCode =
   | "already_running"
+  | "answer_invalid"
   | "context_length_exceeded"
   | "disk_full"
   | "engine_gone"
