@@ -4,7 +4,9 @@ import type { ModelFile } from "../contracts/model.ts";
 import { DomainError } from "../errors.ts";
 import { combineChecksums, expectFile, writeChecksums } from "./checksums.ts";
 import { type MeasureFreeBytes, measureFreeBytes, requireSpace } from "./disk.ts";
+import { readGgufFile } from "./gguf.ts";
 import type { RetryPolicy } from "./http_download.ts";
+import { completeManifest, describeHubModel, parseHubName } from "./hub_repository.ts";
 import { importModel, type ImportOptions } from "./import_model.ts";
 import { withLock } from "./lock.ts";
 import { ManifestStore } from "./manifests.ts";
@@ -69,12 +71,13 @@ export interface Catalog {
    */
   find(id: string): Promise<ModelFile>;
   /**
-   * Fetches a model that has a manifest; one that is here already is left as it is.
+   * Fetches a model that has a manifest, or one of a hub: `hf.co/owner/repo`, with `:Q8_0` or another quantization
+   * behind it (see `describeHubModel`; the answer tells the id that it got). One that is here already is left as it is.
    *
    * @throws {DomainError} `model_not_found`, `model_exists` when another file has its place, `disk_full`,
    *   `pull_failed`, `invalid_model_file`, `request_cancelled`.
    */
-  pull(id: string, options?: PullOptions): Promise<ModelFile>;
+  pull(name: string, options?: PullOptions): Promise<ModelFile>;
   /**
    * Copies a GGUF file into the models folder.
    *
@@ -186,20 +189,36 @@ class FolderCatalog implements Catalog {
     throw new DomainError("model_not_found", `Unknown model "${id}"; ${there}; ${next}`, { param: "model" });
   }
 
-  async pull(id: string, options: PullOptions = {}): Promise<ModelFile> {
-    const manifest = findById(await this.#manifests.read(), id);
-    if (manifest === null) throw await this.#unknownManifest(id);
-    return await this.#pull(manifest, options);
-  }
-
-  async #pull(manifest: ModelManifest, options: PullOptions): Promise<ModelFile> {
+  async pull(name: string, options: PullOptions = {}): Promise<ModelFile> {
+    const known = findById(await this.#manifests.read(), name);
+    const manifest = known ?? await this.#describeHubModel(name, options);
     const { id } = manifest;
     const work = async (): Promise<ModelFile> => {
-      if (!await this.#isInPlace(manifest, options)) await this.#fetch(manifest, options);
+      const isInPlace = await this.#isInPlace(manifest, options);
+      if (known === null) await this.#manifests.remember(manifest); // before the bytes: a pull that stops can be gone on with
+      if (!isInPlace) await this.#fetch(manifest, options);
+      if (await this.#manifests.isRemembered(id)) await this.#complete(manifest);
       return await this.find(id);
     };
     const stopped = `Pull of "${id}" was stopped; pull again to go on`;
     return await this.#work(id, { stopped, signal: options.signal, work });
+  }
+
+  async #describeHubModel(text: string, { signal }: PullOptions): Promise<ModelManifest> {
+    const name = parseHubName(text);
+    if (name === null) throw await this.#unknownManifest(text);
+    const stopped = `Pull of "${text}" was stopped`;
+    const context = { fetch: this.#options.fetch ?? fetch, hub: this.#options.env, signal: signal ?? NEVER };
+    return await explainAbort(stopped, { signal, work: () => describeHubModel(name, context) });
+  }
+
+  /** Writes into a remembered manifest what the hub did not say and the model's own header does. */
+  async #complete(manifest: ModelManifest): Promise<void> {
+    const model = (await this.#findStored(manifest.id))!;
+    await this.#manifests.remember(completeManifest(manifest, {
+      header: await readGgufFile(model.path),
+      weightsBytes: model.sizeBytes,
+    }));
   }
 
   async #fetch(manifest: ModelManifest, options: PullOptions): Promise<void> {
@@ -297,8 +316,10 @@ class FolderCatalog implements Catalog {
       const place = model ?? (manifest === null ? null : placeOf(manifest));
       const partialBytes = place === null ? 0 : await this.#folder.measureParts(place);
       const hadParts = place !== null && await this.#folder.removeParts(place);
-      if (model === null && !hadParts) await this.find(id); // throws with all that can be said
+      const wasRemembered = manifest !== null && await this.#manifests.isRemembered(manifest.id);
+      if (model === null && !hadParts && !wasRemembered) await this.find(id); // throws with all that can be said
       if (model !== null) await this.#folder.remove(model);
+      if (wasRemembered) await this.#manifests.forget(manifest.id);
       return partialBytes + (model?.sizeBytes ?? 0);
     };
     return await this.#work(id, { stopped: `Removal of "${id}" was stopped`, signal: undefined, work });
@@ -332,7 +353,10 @@ class FolderCatalog implements Catalog {
 
   async #unknownManifest(id: string): Promise<DomainError> {
     const ids = [...(await this.#manifests.read()).keys()].sort().map((each) => `"${each}"`).join(", ");
-    return new DomainError("model_not_found", `Cannot pull "${id}": manifests tell how to get ${ids || "none"}`);
+    return new DomainError(
+      "model_not_found",
+      `Cannot pull "${id}": manifests tell how to get ${ids || "none"}; models of the hub are named hf.co/owner/repo`,
+    );
   }
 }
 

@@ -203,3 +203,36 @@ Deno.test("remove() of a link leaves the file that it points to", async () => {
   assert.deepEqual(await home.names(), []);
   assert.equal(hash(await Deno.readFile(path)), hash(MODEL));
 });
+
+Deno.test("fingerprint() differs after every change of what list() answers, whoever made it, and only then", async () => {
+  const { home, path } = await homeWithFile();
+  await using _ = home;
+  const watching = home.open();
+  const seen = [await watching.fingerprint()];
+  const changes = [
+    () => home.open().importFile(path, { id: "mine" }),
+    () => home.describe(makeManifest({ sources: ["https://models.example/x"] })),
+    () => Deno.writeFile(home.path("mine.gguf"), OTHER.subarray(0, 5_000)),
+    () => home.open().remove("mine"),
+  ];
+  for (const change of changes) {
+    await change();
+    seen.push(await watching.fingerprint());
+    assert.equal(await watching.fingerprint(), seen.at(-1));
+  }
+  assert.equal(new Set(seen).size, seen.length);
+});
+
+Deno.test("list() reads nothing again that did not change", async () => {
+  const { home, path } = await homeWithFile();
+  await using _ = home;
+  await home.open().importFile(path, { id: "mine" });
+  const catalog = home.open();
+  const first = await catalog.list();
+  const { mtime } = await Deno.stat(home.path("mine.gguf"));
+  // Other bytes of the same size and time: whoever reads them would find no header.
+  await Deno.writeFile(home.path("mine.gguf"), new Uint8Array(MODEL.length));
+  await Deno.utime(home.path("mine.gguf"), mtime!, mtime!);
+  assert.deepEqual(await catalog.list(), first);
+  assert.equal((await home.open().list())[0]!.state, "broken");
+});
