@@ -37,13 +37,15 @@ export interface EmbeddingQueueOptions {
 export interface EmbeddingEngineEvents {
   onReady?: (model: ModelDescription) => void;
   /** The model cannot be loaded; every call from now on throws this error. */
-  onFatal?: (error: unknown) => void;
+  onFatal?: (error: DomainError) => void;
   /** A batch has not ended for minutes and never will: only the end of the process helps. */
   onHung?: () => void;
 }
 
 /** How an adapter describes its model and brings it into memory. */
 export interface EmbedderSource {
+  /** The model's id, for messages. */
+  id: string;
   /** Reads files' headers at most. */
   describe(): Promise<ModelDescription>;
   /** Loads the model, the first time and again when it was lost. An abort of `signal` may end it early. */
@@ -137,7 +139,7 @@ class EmbeddingQueue implements EmbeddingEngine {
     private readonly source: EmbedderSource,
     private readonly options: EmbeddingQueueOptions & EmbeddingEngineEvents,
   ) {
-    this.#description = source.describe();
+    this.#description = source.describe().catch((error) => Promise.reject(toLoadError(source.id, error)));
     this.#embedder = this.#load();
     Promise.all([this.#description, this.#embedder]).then(([model]) => this.options.onReady?.(model), () => {});
   }
@@ -259,9 +261,10 @@ class EmbeddingQueue implements EmbeddingEngine {
       const embedder = await this.source.open(this.#closing.signal);
       this.#state = "ready";
       return embedder;
-    } catch (error) {
+    } catch (cause) {
       this.#state = "gone";
       if (this.#closing.signal.aborted) throw goneError();
+      const error = toLoadError(this.source.id, cause);
       this.options.onFatal?.(error);
       throw error;
     }
@@ -337,6 +340,13 @@ function frameInput(
 function emptyError(index: number): DomainError {
   const param = `input[${index}]`;
   return new DomainError("invalid_request", `${param} is empty: there is nothing to embed`, { param });
+}
+
+function toLoadError(id: string, cause: unknown): DomainError {
+  if (cause instanceof DomainError) return cause;
+  const text = `Cannot load model "${id}": it is not taken; what was printed says why, and ` +
+    `\`deno task models verify ${id}\` whether a file is damaged`;
+  return new DomainError("engine_unavailable", text, { cause });
 }
 
 function cancelledError(): DomainError {

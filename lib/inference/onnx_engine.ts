@@ -21,9 +21,10 @@ export interface OnnxEngineSettings extends EmbeddingQueueOptions {
 export function createOnnxEngine(settings: OnnxEngineSettings, events: EmbeddingEngineEvents = {}): EmbeddingEngine {
   const { model, createWorker } = settings;
   return createEmbeddingQueue({
+    id: model.id,
     describe: async () => (await planOnnxModel(model)).description,
     open: async () => {
-      const options = { id: model.id, folder: model.path, model: await readOnnxModel(model) };
+      const options = { folder: model.path, model: await readOnnxModel(model) };
       return await openOnnxThread(createWorker === undefined ? options : { ...options, createWorker });
     },
   }, { ...settings, ...events });

@@ -11,8 +11,6 @@ type Question = OnnxRequest extends infer Request ? Request extends OnnxRequest 
 
 /** What an ONNX model is loaded from. */
 export interface OnnxThreadOptions {
-  /** The model's id, for messages. */
-  id: string;
   /** The model's folder. */
   folder: string;
   model: OnnxModel;
@@ -23,21 +21,20 @@ export interface OnnxThreadOptions {
 /**
  * Starts a thread with an ONNX embedding model in it.
  *
- * @throws {DomainError} `engine_unavailable` when ONNX Runtime does not take the model.
+ * @throws {Error} when ONNX Runtime does not take the model.
  */
 export async function openOnnxThread(options: OnnxThreadOptions): Promise<Embedder> {
-  const { id, folder, model, createWorker = createOnnxWorker } = options;
+  const { folder, model, createWorker = createOnnxWorker } = options;
   const calls = new WorkerCalls(createWorker());
   try {
     const threads = Math.min(THREADS_MAX, navigator.hardwareConcurrency);
     const reply = await calls.ask({ type: "load", folder, model, threads });
     if (reply.type !== "loaded") throw new Error(`The thread answers a load with "${reply.type}"`);
     return new OnnxThread(calls, { ...reply.loaded, vocabularySize: model.vocabularySize });
-  } catch (cause) {
+  } catch (error) {
     calls.end();
-    const text = `Cannot load model "${id}": ONNX Runtime does not take it; the log says why, and ` +
-      `\`deno task models verify ${id}\` whether a file is damaged`;
-    throw new DomainError("engine_unavailable", text, { cause });
+    // That a thread died while it loaded means that it cannot load, not that one may ask again.
+    throw error instanceof DomainError ? new Error("The thread died while it loaded", { cause: error }) : error;
   }
 }
 
