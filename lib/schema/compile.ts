@@ -1,0 +1,232 @@
+import type { JsonSchema } from "../contracts/chat.ts";
+import { arrayRule } from "./array_rules.ts";
+import { type Located, SchemaDocument } from "./document.ts";
+import { type Choice, Facts } from "./facts.ts";
+import { JSON_TYPES, type JsonType } from "./keywords.ts";
+import { integerRule, numberRule, parseDecimal } from "./number_rules.ts";
+import { objectRule } from "./object_rules.ts";
+import { findOverlap } from "./overlap.ts";
+import { addAnyJson, jsonRule } from "./primitives.ts";
+import type { RuleSet } from "./rules.ts";
+import { stringRule } from "./string_rules.ts";
+import type { Alternative, ValueCompiler } from "./value_compiler.ts";
+import { createValidator, type Validator } from "./validate.ts";
+
+/** Most combinations of `anyOf` and `oneOf` in one schema. */
+const COMBINATIONS_MAX = 512;
+/** Deepest nesting of schemas when references are followed. */
+const DEPTH_MAX = 300;
+/** Most ways in which llama.cpp's search for left recursion may walk through alternatives. */
+const WALKS_MAX = 100_000;
+
+/** How a schema is compiled. */
+interface CompileOptions {
+  strict: boolean;
+  param: string;
+  root?: string | null;
+}
+
+/**
+ * Adds the rules for a schema's values. Returns the name of the topmost.
+ *
+ * @throws {DomainError} `invalid_request`, see `GrammarBuilder.addSchema`.
+ */
+export function compileSchema(schema: JsonSchema, rules: RuleSet, options: CompileOptions): string {
+  const root = options.root ?? /[^.]*$/.exec(options.param)![0];
+  const document = new SchemaDocument(schema, { param: options.param, root: root || "schema" });
+  return new Compiler(document, rules, options.strict).compileTop();
+}
+
+class Compiler implements ValueCompiler {
+  readonly #ids = new Map<JsonSchema, number>();
+  readonly #known = new Map<string, string | null>();
+  /** Of every rule of a value, the ways to write it. */
+  readonly #alternatives = new Map<string, Alternative[]>();
+  readonly #validator: Validator;
+  #depth = 0;
+
+  constructor(readonly document: SchemaDocument, readonly rules: RuleSet, readonly strict: boolean) {
+    this.#validator = createValidator(document.top.schema);
+  }
+
+  compileTop(): string {
+    const { top } = this.document;
+    const rule = this.compile([top], top.place);
+    if (rule === null) throw this.document.refuse("No value can fit the schema", top.place);
+    this.#checkWalks(rule);
+    this.#checkEnds(top.place);
+    return rule;
+  }
+
+  compile(schemas: readonly Located[], hint: string): string | null {
+    const relevant = schemas.filter(({ schema }) => schema !== true);
+    if (relevant.length === 0) return addAnyJson(this.rules);
+    const key = [...new Set(relevant.map(({ schema }) => this.#idOf(schema)))].sort((a, b) => a - b).join();
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    // Bare references share the rule of what they lead to.
+    const target = relevant.length === 1 ? this.#targetOf(relevant[0]!) : null;
+    if (target !== null) return this.compile([target], hint);
+    const { place } = relevant[0]!;
+    if (++this.#depth > DEPTH_MAX) throw this.document.refuse(`References nest deeper than ${DEPTH_MAX}`, place);
+    const name = this.rules.reserve(hint);
+    this.#known.set(key, name);
+    const alternatives = this.#describe(relevant);
+    this.#depth--;
+    if (alternatives.length === 0) {
+      this.#known.set(key, null);
+      this.#alternatives.set(name, []);
+      this.rules.define(name, '"\\x00"');
+      return null;
+    }
+    this.#alternatives.set(name, alternatives);
+    const bodies = new Set(alternatives.map(({ body }) => body));
+    this.rules.define(name, [...bodies].join(" | "));
+    return name;
+  }
+
+  accepts(value: unknown, schema: JsonSchema): boolean {
+    return this.#validator(value, schema) === null;
+  }
+
+  #idOf(schema: JsonSchema): number {
+    const id = this.#ids.get(schema) ?? this.#ids.size;
+    this.#ids.set(schema, id);
+    return id;
+  }
+
+  #targetOf({ schema }: Located): Located | null {
+    if (typeof schema === "boolean" || typeof schema["$ref"] !== "string") return null;
+    const annotations =
+      /^(\$ref|title|description|default|examples?|deprecated|readOnly|writeOnly|\$comment|\$schema)$/;
+    if (!Object.keys(schema).every((keyword) => annotations.test(keyword))) return null;
+    const target = this.document.resolve(schema["$ref"]);
+    if (target.schema === schema) throw this.document.refuse("A schema leads back to itself by $ref", target.place);
+    return target;
+  }
+
+  #describe(schemas: readonly Located[]): Alternative[] {
+    const facts = new Facts(this.document, this.strict);
+    for (const schema of schemas) facts.absorb(schema);
+    return this.#expand(facts, schemas[0]!.place, { left: COMBINATIONS_MAX });
+  }
+
+  /** Works through the choices one by one. */
+  #expand(facts: Facts, place: string, budget: { left: number }): Alternative[] {
+    if (facts.impossible) return [];
+    if (--budget.left < 0) throw this.document.refuse("anyOf and oneOf combine in too many ways", place);
+    const choice = facts.choices[0];
+    if (choice === undefined) return this.#writeValue(facts, place);
+    this.#refuseOverlap(choice, facts);
+    if (facts.isBareChoice()) {
+      return choice.branches.flatMap((branch) => {
+        const rule = this.compile([branch], branch.place);
+        return rule === null ? [] : [{ body: rule, needs: [rule], uses: [rule], alias: rule }];
+      });
+    }
+    return choice.branches.flatMap((branch) => {
+      const combined = facts.branch(choice);
+      combined.absorb(branch);
+      return this.#expand(combined, place, budget);
+    });
+  }
+
+  #refuseOverlap({ keyword, place, branches }: Choice, facts: Facts): void {
+    if (!this.strict || keyword !== "oneOf") return;
+    const overlap = findOverlap(branches, { document: this.document, types: facts.types });
+    if (overlap === null) return;
+    const reason = `a value may fit its branches ${overlap[0]} and ${overlap[1]} at once, use "anyOf"`;
+    throw this.document.refuse(`Unsupported keyword "oneOf" (${reason})`, place.replace(/\.oneOf$/, ""));
+  }
+
+  #writeValue(facts: Facts, place: string): Alternative[] {
+    if (facts.valueLists.length > 0) return this.#writeListed(facts);
+    const hinted = JSON_TYPES.filter((type) => facts.hinted.has(type));
+    const types = facts.types ?? (hinted.length > 0 ? hinted : null);
+    if (types === null) {
+      const isText = facts.formats.length > 0;
+      const rule = isText ? stringRule(facts, this) : addAnyJson(this.rules);
+      return rule === null ? [] : [{ body: rule, needs: [], uses: [], alias: null }];
+    }
+    return JSON_TYPES.filter((type) => types.includes(type) && !(type === "integer" && types.includes("number")))
+      .flatMap((type) => this.#writeType(type, facts, place) ?? []);
+  }
+
+  /** `enum` and `const`: those values that fit everything that is said. */
+  #writeListed({ valueLists, sources }: Facts): Alternative[] {
+    const shortest = valueLists.toSorted((a, b) => a.length - b.length)[0]!;
+    return shortest.filter((value) => sources.every(({ schema }) => this.accepts(value, schema)))
+      .map((value) => ({ body: jsonRule(value, this.rules), needs: [], uses: [], alias: null }));
+  }
+
+  #writeType(type: JsonType, facts: Facts, place: string): Alternative | null {
+    if (type === "object") return objectRule(facts, { compiler: this, place });
+    if (type === "array") return arrayRule(facts, { compiler: this, place });
+    const body = this.#writeScalar(type, facts);
+    return body === null ? null : { body, needs: [], uses: [], alias: null };
+  }
+
+  #writeScalar(type: JsonType, facts: Facts): string | null {
+    if (type === "boolean") return this.rules.add("boolean", '"true" | "false"');
+    if (type === "null") return '"null"';
+    if (type === "string") return stringRule(facts, this);
+    const { min, max, multiples } = facts;
+    let fractionDigitsMax: number | null = null;
+    for (const { value, place } of multiples) {
+      const { digits, exponent } = parseDecimal(value);
+      if (digits === 1n && exponent <= 0) fractionDigitsMax = Math.min(fractionDigitsMax ?? Infinity, -exponent);
+      else if (this.strict) {
+        throw this.document.refuse('Unsupported keyword "multipleOf" (other than 1, 0.1, 0.01 …)', place);
+      }
+    }
+    const bounds = {
+      min: min?.value ?? null,
+      max: max?.value ?? null,
+      minExclusive: min?.exclusive ?? false,
+      maxExclusive: max?.exclusive ?? false,
+      fractionDigitsMax,
+    };
+    const isWhole = type === "integer" || fractionDigitsMax === 0;
+    const body = isWhole ? integerRule(bounds) : numberRule(bounds);
+    return body === null ? null : this.rules.add(isWhole ? "integer" : "number", body);
+  }
+
+  /** Refuses alternatives that come back to themselves, and those whose walks llama.cpp would not get through. */
+  #checkWalks(top: string): void {
+    const walks = new Map<string, number>();
+    const count = (rule: string, trail: string[]): number => {
+      if (trail.includes(rule)) {
+        throw this.document.refuse("A schema leads back to itself by anyOf or oneOf", this.document.top.place);
+      }
+      const known = walks.get(rule);
+      if (known !== undefined) return known;
+      let sum = 1;
+      for (const { alias } of this.#alternatives.get(rule) ?? []) {
+        if (alias !== null) sum += count(alias, [...trail, rule]);
+      }
+      walks.set(rule, sum);
+      if (sum > WALKS_MAX) throw this.document.refuse("anyOf and oneOf nest in too many ways", this.document.top.place);
+      return sum;
+    };
+    for (const rule of this.#alternatives.keys()) count(rule, []);
+    count(top, []);
+  }
+
+  /** Refuses what could be begun and never ended: each rule that is used needs a finite value. */
+  #checkEnds(place: string): void {
+    const finite = new Set<string>();
+    const isFinite = (name: string) => finite.has(name) || !this.#alternatives.has(name);
+    for (let before = -1; before !== finite.size;) {
+      before = finite.size;
+      for (const [rule, alternatives] of this.#alternatives) {
+        if (alternatives.some(({ needs }) => needs.every(isFinite))) finite.add(rule);
+      }
+    }
+    for (const alternatives of this.#alternatives.values()) {
+      const endless = alternatives.flatMap(({ uses }) => uses).find((name) => !isFinite(name));
+      if (endless !== undefined) {
+        throw this.document.refuse(`The schema asks for a value without end (at "${endless}")`, place);
+      }
+    }
+  }
+}

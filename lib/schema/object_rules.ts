@@ -1,0 +1,201 @@
+import type { Located } from "./document.ts";
+import { Facts, type KeyShape, valueSchemasOf } from "./facts.ts";
+import { addSpace } from "./primitives.ts";
+import { literal } from "./rules.ts";
+import { addKeyRule, type TextLimits } from "./string_rules.ts";
+import type { Alternative, ValueCompiler } from "./value_compiler.ts";
+
+/** Most rules spent on counting the keys of one object. */
+const COUNTING_RULES_MAX = 4_000;
+/** Most `patternProperties` of one object: each doubles the kinds of keys. */
+const PATTERNS_MAX = 6;
+/** Bodies longer than this become a rule instead of being written twice. */
+const INLINE_LENGTH_MAX = 200;
+
+/** A key and the rule of its value. */
+interface Key {
+  name: string;
+  value: string;
+  required: boolean;
+}
+
+/** Keys that are not named one by one: the rule for the rest of a key behind its opening quote, and that of its value. */
+interface OtherKeys {
+  rest: string;
+  value: string;
+}
+
+interface ObjectOptions {
+  compiler: ValueCompiler;
+  place: string;
+}
+
+/** The object that facts describe, or null when there is none. */
+export function objectRule(facts: Facts, options: ObjectOptions): Alternative | null {
+  const { compiler, place } = options;
+  const limits = readKeyNames(facts, compiler);
+  const names = new Set(facts.keyShapes.flatMap(({ named }) => [...named.keys()]));
+  for (const name of [...facts.required, ...limits.names ?? []]) names.add(name);
+  const keys: Key[] = [];
+  for (const name of names) {
+    const required = facts.required.has(name);
+    const schemas = valueSchemasOf(facts.keyShapes, name);
+    const isAllowed = limits.accepts(name);
+    const value = isAllowed ? compiler.compile(schemas, hintOf(place, name)) : null;
+    if (value !== null) keys.push({ name, value, required });
+    else if (required) return null;
+  }
+  const others = limits.names === null ? findOtherKeys(facts, { ...options, limits, names: [...names] }) : [];
+  const body = writeObject(facts, { ...options, keys, others });
+  if (body === null) return null;
+  const needs = keys.filter(({ required }) => required).map(({ value }) => value);
+  return { body, needs, uses: [...keys, ...others].map(({ value }) => value), alias: null };
+}
+
+function hintOf(place: string, name: string): string {
+  return `${place.replace(/^.*\.(properties|items|anyOf|oneOf|\$defs|definitions)\b/, "")}-${name}`;
+}
+
+/** What `propertyNames` asks of keys. */
+interface KeyLimits {
+  /** The only names there can be; null when they are not counted. */
+  names: string[] | null;
+  texts: TextLimits | null;
+  accepts(name: string): boolean;
+}
+
+function readKeyNames({ keyNames }: Facts, compiler: ValueCompiler): KeyLimits {
+  if (keyNames.length === 0) return { names: null, texts: null, accepts: () => true };
+  const facts = new Facts(compiler.document, compiler.strict);
+  for (const schema of keyNames) facts.absorb(schema);
+  const accepts = (name: string) => keyNames.every(({ schema }) => compiler.accepts(name, schema));
+  if (facts.valueLists.length > 0) {
+    const names = facts.valueLists[0]!.filter((name): name is string => typeof name === "string");
+    return { names: names.filter(accepts), texts: null, accepts };
+  }
+  const isText = facts.types === null || facts.types.includes("string");
+  if (facts.impossible || !isText) return { names: [], texts: null, accepts };
+  if (facts.choices.length > 0 && compiler.strict) {
+    throw compiler.document.refuse('Unsupported keyword "propertyNames" with anyOf or oneOf', keyNames[0]!.place);
+  }
+  return { names: null, texts: facts, accepts };
+}
+
+/** The kinds of keys beside those named: one for each set of `patternProperties` that match, and one for none. */
+function findOtherKeys(
+  { keyShapes }: Facts,
+  { compiler, place, limits, names }: ObjectOptions & { limits: KeyLimits; names: string[] },
+): OtherKeys[] {
+  const patterns = [...new Set(keyShapes.flatMap((shape) => shape.patterns.map(({ pattern }) => pattern)))];
+  if (patterns.length > PATTERNS_MAX) {
+    throw compiler.document.refuse(`There are more than ${PATTERNS_MAX} patternProperties, too many`, place);
+  }
+  const found: OtherKeys[] = [];
+  for (let chosen = 0; chosen < 2 ** patterns.length; chosen++) {
+    const matching = patterns.filter((_, index) => (chosen & (1 << index)) !== 0);
+    const schemas = valueSchemas(keyShapes, matching);
+    if (schemas === null) continue;
+    const rest = addKeyRule({
+      limits: limits.texts,
+      matching,
+      notMatching: patterns.filter((pattern) => !matching.includes(pattern)),
+      notNames: names,
+      compiler,
+      place,
+    });
+    const value = rest === null ? null : compiler.compile(schemas, hintOf(place, "value"));
+    if (rest !== null && value !== null) found.push({ rest, value });
+  }
+  return found;
+}
+
+/** What a key's value has to fit when just these patterns match the key; null when such keys are not offered. */
+function valueSchemas(shapes: readonly KeyShape[], matching: readonly string[]): Located[] | null {
+  const schemas: Located[] = [];
+  let isForeseen = shapes.length === 0;
+  for (const { patterns, other } of shapes) {
+    const matched = patterns.filter(({ pattern }) => matching.includes(pattern)).map(({ value }) => value);
+    if (matched.length === 0 && other !== null) matched.push(other);
+    isForeseen ||= matched.length > 0;
+    schemas.push(...matched);
+  }
+  return isForeseen && schemas.every(({ schema }) => schema !== false) ? schemas : null;
+}
+
+/**
+ * Writes an object whose keys come in order. There is one rule for "a key, this one or a later one, behind its opening
+ * quote", so that the grammar grows by one rule for each optional key. Where the number of keys is bounded there is one
+ * for each number of keys written so far.
+ */
+function writeObject(
+  facts: Facts,
+  { compiler, place, keys, others }: ObjectOptions & { keys: Key[]; others: OtherKeys[] },
+): string | null {
+  const { minProperties: min, maxProperties: max } = chooseCounts(facts, { compiler, place, keys, others });
+  if (min > max) return null;
+  const { rules } = compiler;
+  const sp = addSpace(rules);
+  const counted = max === Infinity ? min : max;
+  const lastRequired = keys.findLastIndex(({ required }) => required);
+  /** `fromKey[count]`: the rest behind the quote of a key at or after the present one, `count` keys being written. */
+  let fromKey: (string | null)[] = [];
+  const writeEnd = (rest: string | null, { count, at }: { count: number; at: number }): string | null => {
+    const mayEnd = at > lastRequired && count >= min;
+    if (rest === null || count >= max) return mayEnd ? "" : null;
+    const more = `"," ${sp} "\\"" ${rest}`;
+    return mayEnd ? `(${more})?` : more;
+  };
+  if (others.length > 0) {
+    const loop = rules.reserve("other-keys");
+    const written = (end: string) => others.map(({ rest, value }) => `${rest} ":" ${sp} ${value} ${end}`).join(" | ");
+    for (let count = counted; count >= 0; count--) {
+      const isLoop = count === counted && max === Infinity;
+      const after = isLoop ? loop : fromKey[count + 1] ?? null;
+      const end = writeEnd(after, { count: Math.min(count + 1, counted), at: keys.length });
+      const isFull = count >= max || end === null;
+      if (isLoop) rules.define(loop, written(end!));
+      fromKey[count] = isLoop ? loop : isFull ? null : rules.add("other-keys", written(end));
+    }
+    if (max !== Infinity) rules.define(loop, '"\\x00"');
+  }
+  for (let at = keys.length - 1; at >= 0; at--) {
+    const { name, value, required } = keys[at]!;
+    const start = `${literal(`${JSON.stringify(name).slice(1)}:`)} ${sp} ${value}`;
+    const next: (string | null)[] = [];
+    for (let count = counted; count >= 0; count--) {
+      const after = Math.min(count + 1, counted);
+      const end = writeEnd(fromKey[after] ?? null, { count: after, at: at + 1 });
+      const bodies = end === null || count >= max ? [] : [`${start}${end === "" ? "" : ` ${end}`}`];
+      const skipped = required ? null : fromKey[count] ?? null;
+      if (skipped !== null) bodies.push(skipped);
+      const isShort = bodies.length === 1 && bodies[0]!.length <= INLINE_LENGTH_MAX;
+      next[count] = bodies.length === 0 ? null : isShort ? bodies[0]! : rules.add(`from-${name}`, bodies.join(" | "));
+    }
+    fromKey = next;
+  }
+  const first = max === 0 ? null : fromKey[0] ?? null;
+  const mayBeEmpty = lastRequired < 0 && min === 0;
+  if (first === null) return mayBeEmpty ? '"{}"' : null;
+  return mayBeEmpty ? `"{" ("\\"" ${first})? "}"` : `"{\\"" ${first} "}"`;
+}
+
+/** The bounds on the number of keys that are left to count once the keys themselves are known. */
+function chooseCounts(
+  { counts }: Facts,
+  { compiler, place, keys, others }: ObjectOptions & { keys: Key[]; others: OtherKeys[] },
+): { minProperties: number; maxProperties: number } {
+  const required = keys.filter((key) => key.required).length;
+  const possible = others.length > 0 ? Infinity : keys.length;
+  if (counts.minProperties > possible || counts.maxProperties < required) return { minProperties: 1, maxProperties: 0 };
+  const minProperties = counts.minProperties <= required ? 0 : counts.minProperties;
+  const maxProperties = counts.maxProperties >= possible ? Infinity : counts.maxProperties;
+  const counted = maxProperties === Infinity ? minProperties : maxProperties;
+  // Of keys that are not named, the same may come twice and then counts once.
+  const isExact = others.length === 0 || minProperties <= 1;
+  const keyword = minProperties > 0 ? "minProperties" : "maxProperties";
+  const isFeasible = counted * (keys.length + 1) <= COUNTING_RULES_MAX;
+  if (compiler.strict && !(isExact && isFeasible)) {
+    throw compiler.document.refuse(`Unsupported keyword "${keyword}" (such a number of such keys)`, place);
+  }
+  return isFeasible ? { minProperties, maxProperties } : { minProperties: 0, maxProperties: Infinity };
+}

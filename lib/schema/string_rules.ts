@@ -1,0 +1,141 @@
+import { type CharSet, CODE_POINT_MAX, contains, intersect } from "./char_set.ts";
+import { determinize, isEverything, type State } from "./dfa.ts";
+import type { Facts } from "./facts.ts";
+import { FORMATS } from "./formats.ts";
+import { buildNfa } from "./nfa.ts";
+import { type Condition, findPattern } from "./pattern.ts";
+import { addChar, repeatRule } from "./primitives.ts";
+import { exactly } from "./regex.ts";
+import { escapeChar, literal, type RuleSet } from "./rules.ts";
+import type { ValueCompiler } from "./value_compiler.ts";
+
+/** What facts say of a text. */
+export type TextLimits = Pick<Facts, "patterns" | "formats" | "counts">;
+
+/** The control characters that JSON writes as a letter behind a backslash. */
+const SHORT_ESCAPES = new Map([[8, "b"], [9, "t"], [10, "n"], [12, "f"], [13, "r"]]);
+/** What a JSON string holds as it is. */
+const PLAIN: CharSet = [[0x20, 0x21], [0x23, 0x5b], [0x5d, 0xd7ff], [0xe000, CODE_POINT_MAX]];
+
+/** The rule for a JSON string within limits, or null when there is none. */
+export function stringRule(limits: TextLimits, compiler: ValueCompiler): string | null {
+  const rest = addText({ limits, extra: [], compiler });
+  return rest === null ? null : compiler.rules.add("string", `"\\"" ${rest}`);
+}
+
+/** What an object asks of the keys that it does not name. */
+export interface KeyConditions {
+  limits: TextLimits | null;
+  matching: readonly string[];
+  notMatching: readonly string[];
+  notNames: readonly string[];
+  compiler: ValueCompiler;
+  place: string;
+}
+
+/** The rule for the rest of a key behind its opening quote, or null when there is no such key. */
+export function addKeyRule({ limits, matching, notMatching, notNames, compiler, place }: KeyConditions): string | null {
+  const extra: Condition[] = [];
+  if (notNames.length > 0) extra.push({ nfa: buildNfa(exactly(notNames)), negated: true });
+  for (const [patterns, negated] of [[matching, false], [notMatching, true]] as const) {
+    for (const pattern of patterns) {
+      const { conditions, reason } = findPattern(pattern);
+      // The opposite of several conditions at once is not one of them.
+      const isUsable = conditions !== null && (!negated || conditions.length === 1);
+      if (isUsable) extra.push(...conditions.map(({ nfa }) => ({ nfa, negated })));
+      else if (compiler.strict) {
+        throw compiler.document.refuse(`Unsupported keyword "patternProperties" (${reason || "lookahead"})`, place);
+      } else return null;
+    }
+  }
+  const texts = limits ?? { patterns: [], formats: [], counts: { ...NO_COUNTS } };
+  return addText({ limits: texts, extra, compiler });
+}
+
+const NO_COUNTS = {
+  ...{ minLength: 0, maxLength: Infinity, minItems: 0, maxItems: Infinity },
+  ...{ minProperties: 0, maxProperties: Infinity },
+};
+
+/** The rule for the rest of a JSON string behind its opening quote. */
+function addText(
+  { limits, extra, compiler }: { limits: TextLimits; extra: Condition[]; compiler: ValueCompiler },
+): string | null {
+  const { minLength: min, maxLength: max } = limits.counts;
+  if (min > max) return null;
+  const { rules } = compiler;
+  const conditions = [...extra, ...readConditions(limits, compiler)];
+  const plain = () => {
+    const chars = repeatRule(addChar(rules), { min, max, rules });
+    return rules.add("text", `${chars} "\\""`);
+  };
+  if (conditions.length === 0) return plain();
+  const key = JSON.stringify([min, max, conditions.map(({ nfa, negated }) => [rules.idOf(nfa), negated])]);
+  return rules.share(key, () => {
+    const states = determinize({ conditions, min, max }) ?? determinizeLoosely(conditions, limits, compiler);
+    if (states === null) return plain();
+    return states.length === 0 ? null : addStates(states, rules);
+  });
+}
+
+/** Gives up the length, and then everything, for what is too large with it. */
+function determinizeLoosely(conditions: Condition[], limits: TextLimits, compiler: ValueCompiler): State[] | null {
+  const place = limits.patterns[0]?.place ?? limits.formats[0]?.place ?? compiler.document.top.place;
+  if (compiler.strict) {
+    throw compiler.document.refuse("Unsupported pattern (with its length it comes to too many states)", place);
+  }
+  return determinize({ conditions, min: 0, max: Infinity });
+}
+
+function readConditions({ patterns, formats }: TextLimits, { strict, document }: ValueCompiler): Condition[] {
+  const found = patterns.flatMap(({ pattern, place }) => {
+    const { conditions, reason } = findPattern(pattern);
+    if (conditions === null && strict) throw document.refuse(`Unsupported pattern (${reason})`, place);
+    return conditions ?? [];
+  });
+  for (const { format } of formats) {
+    const pattern = FORMATS.get(format);
+    if (pattern !== undefined) found.push(...findPattern(pattern).conditions!);
+  }
+  return found;
+}
+
+/** One rule for each state: a character and what may follow it, or the closing quote. */
+function addStates(states: readonly State[], rules: RuleSet): string {
+  const names = states.map(({ accepts, edges }, at) => {
+    const [edge] = edges;
+    const isOpen = accepts && edges.length === 1 && edge!.to === at && isEverything(edge!.set);
+    return isOpen ? rules.add("text", `${addChar(rules)}* "\\""`) : null;
+  });
+  const reserved = names.map((known) => known ?? rules.reserve("text"));
+  for (const [at, { accepts, edges }] of states.entries()) {
+    if (names[at] !== null) continue;
+    const bodies = edges.flatMap(({ set, to }) => writeChars(set, rules).map((chars) => `${chars} ${reserved[to]}`));
+    if (accepts) bodies.push('"\\""');
+    rules.define(reserved[at]!, bodies.join(" | "));
+  }
+  return reserved[0]!;
+}
+
+/** Alternatives that stand for one character of a set as JSON writes it. */
+function writeChars(set: CharSet, rules: RuleSet): string[] {
+  const alternatives: string[] = [];
+  const plain = intersect(set, PLAIN);
+  if (plain.length > 0) alternatives.push(writeClass(plain));
+  const letters = [0x22, 0x5c].filter((char) => contains(set, char)).map((char) => String.fromCharCode(char));
+  for (const [code, letter] of SHORT_ESCAPES) if (contains(set, code)) letters.push(letter);
+  if (letters.length > 0) {
+    alternatives.push(`"\\\\" [${letters.map((char) => escapeChar(char.charCodeAt(0))).join("")}]`);
+  }
+  const controls = [...Array(0x20).keys()].filter((code) => !SHORT_ESCAPES.has(code) && contains(set, code));
+  const codes = controls.map((code) => literal(code.toString(16).padStart(2, "0")));
+  if (codes.length > 0) alternatives.push(`"\\\\u00" ${rules.add("control", codes.join(" | "))}`);
+  return alternatives;
+}
+
+function writeClass(set: CharSet): string {
+  if (set.length === 1 && set[0]![0] === set[0]![1]) return literal(String.fromCodePoint(set[0]![0]));
+  return `[${
+    set.map(([low, high]) => low === high ? escapeChar(low) : `${escapeChar(low)}-${escapeChar(high)}`).join("")
+  }]`;
+}
