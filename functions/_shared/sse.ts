@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import type { ErrorReport } from "../../lib/contracts/error.ts";
 import { toReport } from "../../lib/errors.ts";
 import { type FunctionEnv, KEEPALIVE_MS } from "./create_function.ts";
 import { toErrorBody } from "./errors.ts";
@@ -25,11 +26,42 @@ export function respondWithEvents(
   abort: () => void,
 ): Response {
   const requestId = c.get("requestId");
-  return respondWithTexts(c, renderEvents(payloads), {
+  return respond(c, renderEvents(payloads), {
+    renderFailure: (report) => renderEvent(toErrorBody(report, { dialect: "openai", requestId })),
+    abort,
+  });
+}
+
+/**
+ * Answers with server-sent events that are named by their types, as OpenAI's Responses API does: its last event says
+ * that it is the last, and so does the one that `toFailure` makes of a failure. Keepalives are as above.
+ */
+export function respondWithTypedEvents(
+  c: Context<FunctionEnv>,
+  payloads: AsyncGenerator<TypedEvent, void, void>,
+  { toFailure, abort }: { toFailure(report: ErrorReport): TypedEvent; abort(): void },
+): Response {
+  return respond(c, renderTypedEvents(payloads), {
+    renderFailure: (report) => renderTypedEvent(toFailure(report)),
+    abort,
+  });
+}
+
+/** An event that says what it is. */
+interface TypedEvent {
+  type: string;
+}
+
+function respond(
+  c: Context<FunctionEnv>,
+  texts: AsyncGenerator<string, void, void>,
+  { renderFailure, abort }: { renderFailure(report: ErrorReport): string; abort(): void },
+): Response {
+  return respondWithTexts(c, texts, {
     headers: HEADERS,
     keepalive: ": keepalive\n\n",
     keepaliveMs: c.get("edge").keepaliveMs ?? KEEPALIVE_MS,
-    renderFailure: (error) => renderEvent(toErrorBody(toReport(error), { dialect: "openai", requestId })),
+    renderFailure: (error) => renderFailure(toReport(error)),
     abort,
   });
 }
@@ -41,4 +73,14 @@ async function* renderEvents(payloads: AsyncGenerator<object, void, void>): Asyn
 
 function renderEvent(payload: object): string {
   return `data: ${JSON.stringify(payload)}\n\n`;
+}
+
+async function* renderTypedEvents(
+  payloads: AsyncGenerator<TypedEvent, void, void>,
+): AsyncGenerator<string, void, void> {
+  for await (const payload of payloads) yield renderTypedEvent(payload);
+}
+
+function renderTypedEvent(payload: TypedEvent): string {
+  return `event: ${payload.type}\n${renderEvent(payload)}`;
 }
