@@ -136,7 +136,7 @@ function toFormat({ format }: ChatRequest): object {
 /** llama-server, vLLM and others take a template's variable; Ollama and Rookery an effort, which is a budget there. */
 function toReasoning({ enabled, tokensMax }: Reasoning, dialect: RemoteDialect): object {
   if (dialect === "ollama" || dialect === "rookery") {
-    const effort = toEffort({ enabled, tokensMax });
+    const effort = toEffort({ enabled, tokensMax }, dialect);
     return effort === null ? {} : { reasoning_effort: effort };
   }
   return {
@@ -145,9 +145,10 @@ function toReasoning({ enabled, tokensMax }: Reasoning, dialect: RemoteDialect):
   };
 }
 
-function toEffort({ enabled, tokensMax }: Reasoning): string | null {
+function toEffort({ enabled, tokensMax }: Reasoning, dialect: RemoteDialect): string | null {
   if (enabled === false || tokensMax === 0) return "none";
   if (tokensMax === null) return enabled === null ? null : "high";
+  if (tokensMax <= 256 && dialect === "rookery") return "minimal";
   if (tokensMax <= 1_024) return "low";
   return tokensMax <= 4_096 ? "medium" : "high";
 }
