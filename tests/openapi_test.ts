@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { createApp as createChatCompletions } from "../functions/chat-completions/app.ts";
+import { createApp as createCompletions } from "../functions/completions/app.ts";
 import { createApp as createModels } from "../functions/models/app.ts";
 import { createApp as createOllama } from "../functions/ollama/app.ts";
+import { createApp as createResponses } from "../functions/responses/app.ts";
 import { createApp as createStatus } from "../functions/status/app.ts";
+import { createApp as createTokenize } from "../functions/tokenize/app.ts";
 import { mountFunctions } from "../functions/_shared/mount.ts";
 import { createEngineTable } from "../lib/inference/engine_table.ts";
 import { createScriptedEngine } from "../lib/inference/scripted_engine.ts";
@@ -16,9 +19,16 @@ interface Operation {
 }
 
 const edge = { apiKey: null, allowedHosts: [], allowedOrigins: [], log: silentLogger };
-const functions = [createChatCompletions, createModels, createOllama, createStatus].map((create) =>
-  create({ inference: createEngineTable([createScriptedEngine()]), edge })
-);
+const creators = [
+  createChatCompletions,
+  createCompletions,
+  createModels,
+  createOllama,
+  createResponses,
+  createStatus,
+  createTokenize,
+];
+const functions = creators.map((create) => create({ inference: createEngineTable([createScriptedEngine()]), edge }));
 
 async function readDocument(): Promise<{ text: string; operations: Map<string, Operation> }> {
   const document = { title: "Rookery", version: "1.0.0", description: "Test" };

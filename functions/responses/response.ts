@@ -10,7 +10,7 @@ const tokenLogprob = z.object({ token: z.string(), logprob: z.number(), bytes: z
 const OutputText = z.object({
   type: z.literal("output_text"),
   text: z.string(),
-  annotations: z.array(z.never()),
+  annotations: z.array(z.unknown()).max(0),
   logprobs: z.array(tokenLogprob.extend({ top_logprobs: z.array(tokenLogprob) })),
 });
 
@@ -28,7 +28,7 @@ const ReasoningItem = z.object({
   type: z.literal("reasoning"),
   id: z.string(),
   status,
-  summary: z.array(z.never()),
+  summary: z.array(z.unknown()).max(0),
   content: z.array(ReasoningText),
 });
 
