@@ -7,7 +7,7 @@ export type ReasoningEffort = "minimal" | "low" | "medium" | "high" | "xhigh";
  * Tokens of thought that an effort allows. Models know no efforts of their own here, so that it is a budget: a paragraph,
  * a few of them, some pages, or as many as it takes.
  */
-export const REASONING_TOKENS_MAX: Record<ReasoningEffort, number | null> = {
+const REASONING_TOKENS_MAX: Record<ReasoningEffort, number | null> = {
   minimal: 256,
   low: 1_024,
   medium: 4_096,

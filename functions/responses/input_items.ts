@@ -35,8 +35,9 @@ class Conversation {
     if (type === "reasoning") return this.#addReasoning(item, param);
     if (type === "function_call") return this.#addCall(item, param);
     if (type === "function_call_output") return this.#addOutput(item, param);
-    const what = type === "item_reference" ? "Rookery keeps no items: send the item itself" : "send messages and " +
-      "function calls alone";
+    const what = type === "item_reference"
+      ? "Rookery keeps no items: send the item itself, as clients do with store: false"
+      : "send messages, function calls and their outputs alone";
     throw notServedError(`${param}.type`, `Cannot take an item of type "${type}": ${what}`);
   }
 

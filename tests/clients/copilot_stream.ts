@@ -144,6 +144,7 @@ class ToolCallChecker {
   add(calls: Json[]): void {
     for (const call of calls) {
       const { index, id } = call;
+      if (call["function"] === undefined) this.#complain("A piece of a tool call has no function: the parser throws");
       const { name, arguments: args } = (call["function"] ?? {}) as Json;
       if (!Number.isInteger(index)) this.#complain("A tool call has no index");
       if (args !== undefined && typeof args !== "string") this.#complain("A tool call's arguments are no text");

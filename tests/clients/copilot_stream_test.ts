@@ -28,6 +28,17 @@ const GOOD: [name: string, bytes: Uint8Array, expectation?: StreamExpectation][]
   ["comments anywhere", write(": keepalive\n\n", role, ": keepalive\n\n", stop, usage, DONE)],
   ["an answer cut by length", write(role, chunk({ content: "Hi" }), chunk({}, "length"), usage, DONE)],
   ["tool calls in pieces", write(role, call(0, "a", "{"), call(0, "a", "}"), chunk({}, "tool_calls"), usage, DONE)],
+  [
+    "tool calls whose id and name come once",
+    write(
+      role,
+      call(0, "a", ""),
+      chunk({ tool_calls: [{ index: 0, function: { arguments: "{}" } }] }),
+      chunk({}, "tool_calls"),
+      usage,
+      DONE,
+    ),
+  ],
   ["an error that was meant", write(role, failure), { error: true }],
 ];
 
@@ -69,6 +80,10 @@ const BAD: [violation: RegExp, bytes: Uint8Array, expectation?: StreamExpectatio
   [
     /interleaved/,
     write(role, call(0, "a", "{"), call(1, "b", "{}"), call(0, "a", "}"), chunk({}, "tool_calls"), usage, DONE),
+  ],
+  [
+    /the parser throws/,
+    write(role, call(0, "a", "{}"), chunk({ tool_calls: [{ index: 0 }] }), chunk({}, "tool_calls"), usage, DONE),
   ],
   [/arguments are no text/, write(role, call(0, "a", {}), chunk({}, "tool_calls"), usage, DONE)],
   [/they are dropped/, write(role, call(0, "a", "{}"), chunk({}, "length"), usage, DONE)],

@@ -174,6 +174,7 @@ Deno.test("A response that is left stops the engine", async () => {
     if (event.type === "response.output_text.delta") stream.controller.abort();
   }
   await until(async () => (await rookery.engine.status()).active === 0);
+  assert.equal((await rookery.engine.status()).active, 0);
 });
 
 Deno.test("A streamed response names its events, is kept alive by comments, and ends without [DONE]", async () => {
