@@ -11,6 +11,7 @@ export interface CallFormat {
   readonly otherHeads: readonly string[];
   /** Between a name and its arguments. Its first character ends the name. */
   readonly middle: string;
+  /** A JSON object, or `<parameter=name>` elements up to `</function>`. */
   readonly arguments: "json" | "xml";
   readonly close: string;
   /** Between two calls; null when one answer holds one call. */
@@ -41,7 +42,7 @@ const QWEN_XML: CallFormat = {
   otherHeads: [],
   middle: ">\n",
   arguments: "xml",
-  close: "</function>\n</tool_call>",
+  close: "\n</tool_call>",
   separator: "\n<tool_call>\n",
   end: "",
 };
@@ -142,6 +143,10 @@ export const ANALYSIS: ThoughtFormat = {
   close: "<|end|>",
   empty: "<|channel|>analysis<|message|><|end|><|start|>assistant",
 };
+
+/** How gpt-oss begins a call, up to the function's name, and an answer, up to its text. */
+export const HARMONY_CALL = "<|channel|>commentary to=functions.";
+export const HARMONY_FINAL = "<|channel|>final<|message|>";
 
 /** The thoughts that a template's text speaks of, or null when it knows none. */
 export function findThoughtFormat(template: string): ThoughtFormat | null {
