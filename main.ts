@@ -1,38 +1,36 @@
 /** The local runtime: finds a model, starts the worker that holds it, and serves every function on one port. */
-import { availableParallelism, cpus } from "node:os";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "./deno.json" with { type: "json" };
 import { createApp as createChatCompletions } from "./functions/chat-completions/app.ts";
+import { createApp as createCompletions } from "./functions/completions/app.ts";
 import { createApp as createModels } from "./functions/models/app.ts";
 import { createApp as createOllama } from "./functions/ollama/app.ts";
+import { createApp as createResponses } from "./functions/responses/app.ts";
 import { createApp as createStatus } from "./functions/status/app.ts";
+import { createApp as createTokenize } from "./functions/tokenize/app.ts";
 import { refuseRequest } from "./functions/_shared/errors.ts";
 import { mountFunctions } from "./functions/_shared/mount.ts";
-import { openCatalog } from "./lib/catalog/catalog.ts";
+import { type Catalog, openCatalog } from "./lib/catalog/catalog.ts";
 import { measureFreeBytes, requireSpace } from "./lib/catalog/disk.ts";
 import type { ModelFile } from "./lib/contracts/model.ts";
 import { readSettings, SETTINGS, type Settings } from "./lib/env.ts";
 import { DomainError } from "./lib/errors.ts";
-import { measureFreeMemory } from "./lib/free_memory.ts";
-import { createEngineTable } from "./lib/inference/engine_table.ts";
+import { measureFreeMemory, MEMORY_SHARE } from "./lib/free_memory.ts";
 import { createLogger, type Logger } from "./lib/log.ts";
 import { nameDeno, nameUrl, renderBanner } from "./lib/runtime/banner.ts";
-import { nameCalibration, readCalibration, storeCalibration } from "./lib/runtime/calibration_store.ts";
-import { type DataFolder, makeDataFolder, nameDataFolder, replaceFile } from "./lib/runtime/data_folder.ts";
+import { type DataFolder, makeDataFolder, nameDataFolder } from "./lib/runtime/data_folder.ts";
 import { Door } from "./lib/runtime/door.ts";
 import { chooseExitCode, EXIT_CODES } from "./lib/runtime/exit_codes.ts";
 import { lockDataFolder } from "./lib/runtime/instance_lock.ts";
 import { ignoreEchoes, listenForInterrupts } from "./lib/runtime/interrupts.ts";
+import { type LocalModels, startLocalModels } from "./lib/runtime/local_models.ts";
 import { openLogFile } from "./lib/runtime/log_file.ts";
 import { requireMemory } from "./lib/runtime/memory.ts";
-import { findParentTie } from "./lib/runtime/parent_tie.ts";
 import { prepareModel } from "./lib/runtime/prepare_model.ts";
+import { WatchedInference } from "./lib/runtime/watched_inference.ts";
 import { printTo } from "./lib/terminal.ts";
 import { VERSION } from "./lib/version.ts";
-import { buildWorkerCommand } from "./lib/worker/command.ts";
-import type { SupervisedEngine } from "./lib/worker/supervised_engine.ts";
-import { startSupervisor } from "./lib/worker/supervisor.ts";
 
 const ROOT = fileURLToPath(new URL(".", import.meta.url));
 
@@ -51,6 +49,7 @@ interface Place {
   folder: DataFolder;
   log: Logger;
   door: Door;
+  catalog: Catalog;
   /** Aborts when Rookery is told to end. */
   ending: AbortSignal;
 }
@@ -71,14 +70,16 @@ async function run(ending: AbortSignal): Promise<void> {
   await requireSpace(folder.root, { neededBytes: OWN_FILES_BYTES, what: "logs and caches", measure: measureFreeBytes });
   const door = new Door(settings, answerEarly);
   await lock.notePort(door.port);
-  const place: Place = { settings, folder, log, door, ending };
-  const model = await findModel(place);
-  const engine = await startEngine(place, model);
-  endAtOnce = () => engine.kill();
+  const { hfEndpoint, hfToken } = settings;
+  const places = { manifestsDir: resolve(ROOT, "models"), modelsDir: folder.models };
+  const catalog = openCatalog({ ...places, env: { hfEndpoint, hfToken } });
+  const place: Place = { settings, folder, log, door, catalog, ending };
+  const models = await startModels(place, await findModel(place));
+  endAtOnce = () => models.inference.kill();
   try {
-    await serve(place, engine);
+    await serve(place, models);
   } finally {
-    await Promise.all([engine.close(), door.close(CLOSE_MS)]);
+    await Promise.all([models.inference.close(), door.close(CLOSE_MS)]);
     await Deno.remove(folder.worker).catch(() => {});
   }
 }
@@ -89,75 +90,51 @@ function answerEarly(request: Request): Response {
   return refuseRequest(request, new DomainError("engine_unavailable", message));
 }
 
-async function findModel({ settings, folder, ending }: Place): Promise<ModelFile> {
-  const { hfEndpoint, hfToken, modelId } = settings;
-  const catalog = openCatalog({
-    manifestsDir: resolve(ROOT, "models"),
-    modelsDir: folder.models,
-    env: { hfEndpoint, hfToken },
-  });
+async function findModel({ settings: { modelId }, catalog, ending }: Place): Promise<ModelFile> {
   const screen = { write: print, terminal: Deno.stdout.isTerminal() };
-  const model = await prepareModel(catalog, {
-    id: modelId,
-    starterId: SETTINGS.modelId.default,
-    screen,
-    signal: ending,
-  });
+  const starterId = SETTINGS.modelId.default;
+  const model = await prepareModel(catalog, { id: modelId, starterId, screen, signal: ending });
   requireMemory(model, measureFreeMemory());
   return model;
 }
 
-async function startEngine({ settings, folder, log }: Place, model: ModelFile): Promise<SupervisedEngine> {
-  const { contextTokens, sequences, queuedMax, gpu } = settings;
-  const name = nameCalibration({
-    model,
-    engineVersion: config.imports["node-llama-cpp"],
-    cpu: cpus()[0]?.model ?? Deno.build.arch,
-    cores: availableParallelism(),
-  });
-  const threads = await readCalibration(folder.calibrations, name);
-  return startSupervisor({
-    command: buildWorkerCommand({
-      denoPath: Deno.execPath(),
-      rootDir: resolve(ROOT),
-      entry: "lib/worker/main.ts",
-      modelPath: model.path,
-      gpu,
-      os: Deno.build.os,
-      tie: await findParentTie(),
-      env: Deno.env.toObject(),
-    }),
-    settings: { model, contextTokens, sequences, queuedMax, gpu, threads },
+async function startModels({ settings, folder, log, catalog }: Place, defaultModel: ModelFile): Promise<LocalModels> {
+  return await startLocalModels({
+    settings,
+    folder,
     log,
-    onWorker: (address) => {
-      try {
-        replaceFile(folder.worker, JSON.stringify(address) + "\n");
-      } catch (error) {
-        log.warn("worker_file_failed", { error });
-      }
-    },
-    onCalibrated: (threads) => {
-      storeCalibration(folder.calibrations, { name, threads })
-        .catch((error) => log.warn("calibration_file_failed", { error }));
-    },
+    catalog,
+    defaultModel,
+    memoryBytesMax: settings.memoryBytes ?? Math.floor(measureFreeMemory() * MEMORY_SHARE),
+    rootDir: resolve(ROOT),
+    denoPath: Deno.execPath(),
+    env: Deno.env.toObject(),
+    engineVersion: config.imports["node-llama-cpp"],
   });
 }
 
 /** Serves until Rookery is told to end; throws what keeps the model from being loaded. */
-async function serve({ settings, log, door, ending }: Place, engine: SupervisedEngine): Promise<void> {
+async function serve({ settings, log, door, catalog, ending }: Place, models: LocalModels): Promise<void> {
   const { apiKey, host, allowedHosts, allowedOrigins } = settings;
   const edge = { apiKey, allowedHosts: [...allowedHosts, host], allowedOrigins, log };
   const description = "Local models behind the APIs that clients already speak.";
-  const inference = createEngineTable([engine]);
-  const functions = [createChatCompletions, createModels, createOllama, createStatus].map((create) =>
-    create({ inference, edge })
-  );
+  const parts = { inference: new WatchedInference(models.inference, models.installed), library: catalog, edge };
+  const creators = [
+    createChatCompletions,
+    createCompletions,
+    createModels,
+    createOllama,
+    createResponses,
+    createStatus,
+    createTokenize,
+  ];
+  const functions = creators.map((create) => create(parts));
   const { fetch } = mountFunctions(functions, { edge, document: { title: "Rookery", version: VERSION, description } });
   door.open(fetch);
 
   const ended = new Promise<null>((resolve) => ending.addEventListener("abort", () => resolve(null), { once: true }));
   if (ending.aborted) return;
-  const model = await Promise.race([engine.ready, ended]);
+  const model = await Promise.race([models.inference.ready, ended]);
   if (model === null) return;
   const url = nameUrl(host, door.port);
   const biggerModelId = model.id === SETTINGS.modelId.default ? BIGGER_MODEL : null;

@@ -32,6 +32,20 @@ const list = z.string().transform((text) => text.split(",").map((item) => item.t
 // Deno's permission flags take lists that are separated by commas and know no way to write one.
 const path = z.string().regex(/^[^,\0]+$/);
 
+/** Up to here a bare number counts gigabytes, beyond it bytes: nobody has so many of the ones or so few of the others. */
+const GIGABYTES_MAX = 1_000_000;
+
+const memorySize = z.string().regex(/^\d{1,15}(\.\d{1,3})?$/).transform(Number)
+  .transform((number) => Math.round(number <= GIGABYTES_MAX ? number * 1e9 : number)).pipe(z.number().min(100_000_000));
+
+const MINUTE_MS = 60_000;
+const DURATION_UNITS_MS: Record<string, number> = { s: 1_000, m: MINUTE_MS, h: 60 * MINUTE_MS };
+
+/** Milliseconds of a duration such as `90s`, `5m` or `1h`; -1 stands for ever. */
+const duration = z.string().regex(/^(-1|0|\d{1,6}[smh])$/).transform((text) =>
+  text === "-1" ? -1 : parseInt(text) * (DURATION_UNITS_MS[text.at(-1)!] ?? 0)
+);
+
 const httpUrl = z.url({ protocol: /^https?$/ });
 
 /** A host as a Host header carries it, with or without a port. */
@@ -68,7 +82,8 @@ export const SETTINGS = {
   modelId: defineSetting({
     name: "ROOKERY_MODEL",
     default: "smollm2-135m",
-    description: "Model to serve; `deno task models list` shows what there is.",
+    description: "Model that is loaded at the start and named first; others are loaded when they are asked for. " +
+      "`deno task models list` shows what there is.",
     expected: "the id of a model, as `deno task models list` shows it",
     schema: z.string().max(128).regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/),
   }),
@@ -80,6 +95,23 @@ export const SETTINGS = {
     expected: `at least ${API_KEY_CHARACTERS_MIN} letters, digits and signs without spaces`,
     secret: true,
     schema: z.string().min(API_KEY_CHARACTERS_MIN).regex(/^[\x21-\x7e]+$/),
+  }),
+  memoryBytes: defineSetting({
+    name: "ROOKERY_MEMORY",
+    default: null,
+    description: "Memory that models may take together, in gigabytes (or bytes): who fits is served, who is not used " +
+      "makes room. Unset: 85 % of what is free at the start.",
+    expected: "gigabytes such as 12 or 7.5, or a number of bytes, of at least 0.1 GB",
+    schema: memorySize,
+  }),
+  keepAliveMs: defineSetting({
+    name: "ROOKERY_KEEP_ALIVE",
+    default: "5m",
+    description:
+      "How long a model stays loaded after its last answer, unless the request says otherwise: `90s`, `5m`, " +
+      "`1h`, `0` not at all, `-1` for ever. The model of `ROOKERY_MODEL` stays for ever.",
+    expected: "a duration such as 90s, 5m or 1h, or 0, or -1",
+    schema: duration,
   }),
   contextTokens: defineSetting({
     name: "ROOKERY_CONTEXT",
@@ -98,7 +130,7 @@ export const SETTINGS = {
   queuedMax: defineSetting({
     name: "ROOKERY_QUEUE",
     default: "64",
-    description: "Requests that may wait; one more is answered with 429.",
+    description: "Requests that may wait for a model; one more is answered with 429.",
     expected: "a whole number from 0 to 10000",
     schema: wholeNumber(0, 10_000),
   }),

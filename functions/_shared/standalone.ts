@@ -2,8 +2,6 @@ import { resolve } from "node:path";
 import type { WorkerAddress } from "../../lib/contracts/worker.ts";
 import { isLoopback, readSettings } from "../../lib/env.ts";
 import { DomainError } from "../../lib/errors.ts";
-import type { ChatEngine } from "../../lib/inference/engine.ts";
-import { createEngineTable } from "../../lib/inference/engine_table.ts";
 import type { Inference } from "../../lib/inference/inference.ts";
 import { createLogger } from "../../lib/log.ts";
 import { nameDataFolder } from "../../lib/runtime/data_folder.ts";
@@ -15,7 +13,7 @@ import { WorkerFinder } from "./worker_finder.ts";
 /** What a function gets from outside when it runs alone. */
 export interface StandaloneOptions {
   env: Record<string, string>;
-  connect(address: WorkerAddress): ChatEngine;
+  connect(address: WorkerAddress): Inference;
 }
 
 /** What `deno serve` passes beside a request. */
@@ -36,9 +34,9 @@ export function createStandalone(
   const settings = readSettings(env);
   const { apiKey, allowedHosts, allowedOrigins } = settings;
   const log = createLogger({ level: settings.logLevel, write: openLogFile(settings.logFile) });
-  const engine = new WorkerFinder({ path: nameDataFolder(resolve(settings.dataDir)).worker, connect });
+  const inference = new WorkerFinder({ path: nameDataFolder(resolve(settings.dataDir)).worker, connect });
   const app = createApp({
-    inference: createEngineTable([engine]),
+    inference,
     edge: { apiKey, allowedHosts, allowedOrigins, log },
   });
   return {

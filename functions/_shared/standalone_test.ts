@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { createScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { createWorkerApp } from "../../lib/worker/app.ts";
 import { drawToken } from "../../lib/worker/token.ts";
 import { postJson, readBytes, readJson, serve } from "../../tests/fixtures/http.ts";
+import { ScriptedInference } from "../../tests/fixtures/scripted_inference.ts";
+import { ScriptedWorker } from "../../tests/fixtures/worker_inference.ts";
 import { findStreamViolations } from "../../tests/clients/copilot_stream.ts";
 import { type App, createFunction } from "./create_function.ts";
 import { createStandalone } from "./standalone.ts";
@@ -53,7 +54,7 @@ class ServedFunction implements AsyncDisposable {
 
 function startWorker(id: string) {
   const token = drawToken();
-  const server = serve(createWorkerApp({ engine: createScriptedEngine({ model: { id } }), token }));
+  const server = serve(createWorkerApp({ inference: new ScriptedWorker({ model: { id } }), token }));
   return { address: { url: server.url, token }, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
@@ -98,7 +99,7 @@ for (const [name, path] of [["models", "/v1/models"], ["ollama", "/api/tags"], [
 
 Deno.test("A function that runs alone without a key answers this machine only", async () => {
   const createApp = (): App => createFunction("test").get("/", (c) => c.text("hello")) as App;
-  const connect = () => createScriptedEngine();
+  const connect = () => new ScriptedInference();
   const open = createStandalone(createApp, { env: {}, connect });
   assert.equal((await open.fetch(new Request("http://localhost/"), NEAR)).status, 200);
   const refused = await open.fetch(new Request("http://localhost/"), FAR);
@@ -118,7 +119,7 @@ Deno.test("A function that runs alone has the manners that its settings ask for"
   };
   const { fetch } = createStandalone(({ edge }) => createFunction("test", edge), {
     env,
-    connect: () => createScriptedEngine(),
+    connect: () => new ScriptedInference(),
   });
   const app = { fetch: (request: Request) => fetch(request, FAR) };
   const headers = {

@@ -9,6 +9,8 @@ export interface DataFolder {
   models: string;
   /** What may be lost: measured threads. */
   calibrations: string;
+  /** What is kept of conversations, so that they continue at once; it may be lost. */
+  kv: string;
   /** Held, exclusively, by the one Rookery that uses the folder. */
   lock: string;
   /** Address and token of the worker, while there is one. */
@@ -21,6 +23,7 @@ export function nameDataFolder(root: string): DataFolder {
     root,
     models: join(root, "models"),
     calibrations: join(root, "cache", "calibration.json"),
+    kv: join(root, "kv"),
     lock: join(root, "rookery.lock"),
     worker: join(root, "run", "worker.json"),
   };
@@ -32,7 +35,7 @@ export function nameDataFolder(root: string): DataFolder {
  * @throws {DomainError} `invalid_config` when it cannot be made or written.
  */
 export async function makeDataFolder(folder: DataFolder): Promise<void> {
-  for (const path of [folder.root, join(folder.root, "cache"), join(folder.root, "run")]) {
+  for (const path of [folder.root, join(folder.root, "cache"), folder.kv, join(folder.root, "run")]) {
     try {
       await Deno.mkdir(path, { recursive: true, mode: 0o700 });
     } catch (cause) {

@@ -14,7 +14,7 @@ export interface AnswerStreamOptions {
 
 /**
  * Turns an answer into server-sent {@linkcode WorkerEvent}s. The engine never waits for the reader: what a slow one has
- * not taken is held, texts merged into one, so that it is never more than the answer itself, which the context bounds.
+ * not taken is held, pieces of one text merged, so that it is never more than the answer itself, which the context bounds.
  * A reader that takes nothing for `stallMs` loses the answer; one that goes away stops the engine at once.
  */
 export function streamAnswer(
@@ -78,8 +78,7 @@ class AnswerSource implements UnderlyingDefaultSource<Uint8Array> {
   #hold(event: WorkerEvent, controller: ReadableStreamDefaultController<Uint8Array>): void {
     if (this.#closed) return;
     const last = this.#held.at(-1);
-    if (event.type === "text" && last?.type === "text") last.text += event.text;
-    else this.#held.push({ ...event });
+    if (last === undefined || !mergeInto(last, event)) this.#held.push({ ...event });
     this.#complete ||= event.type === "done" || event.type === "error";
     this.#wakeReader(controller);
   }
@@ -114,4 +113,22 @@ class AnswerSource implements UnderlyingDefaultSource<Uint8Array> {
     this.#wake?.();
     this.#options.onClosed();
   }
+}
+
+/** Adds an event to the one before it, when both are pieces of one text; returns whether it did. */
+function mergeInto(last: WorkerEvent, event: WorkerEvent): boolean {
+  if (last.type === "text" && event.type === "text") {
+    last.text += event.text;
+    if (event.tokens !== undefined) last.tokens = [...last.tokens ?? [], ...event.tokens];
+    return true;
+  }
+  if (last.type === "reasoning" && event.type === "reasoning") {
+    last.text += event.text;
+    return true;
+  }
+  if (last.type === "tool_arguments" && event.type === "tool_arguments" && last.index === event.index) {
+    last.text += event.text;
+    return true;
+  }
+  return false;
 }

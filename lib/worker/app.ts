@@ -3,10 +3,12 @@ import { bodyLimit } from "hono/body-limit";
 import type { z } from "zod";
 import { isSameSecret, readBearer } from "../bearer.ts";
 import { type ChatEvent, ChatRequest } from "../contracts/chat.ts";
-import { TokenizeRequest } from "../contracts/worker.ts";
+import { EmbedRequest } from "../contracts/embedding.ts";
+import { ForgetRequest, KeepRequest, ModelsUpdate, TokenizeRequest, type WorkerModel } from "../contracts/worker.ts";
 import { DomainError, toReport } from "../errors.ts";
-import type { ChatEngine } from "../inference/engine.ts";
+import type { Inference } from "../inference/inference.ts";
 import { streamAnswer } from "./answer_stream.ts";
+import { packEmbeddings } from "./vectors.ts";
 
 /** Most bytes of a request: twice what the edge takes, because JSON may be written longer here than it came. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024;
@@ -14,9 +16,15 @@ const BODY_BYTES_MAX = 32 * 1024 * 1024;
 /** How long an answer is kept for a reader that takes nothing of it, in milliseconds. */
 const READER_STALL_MS = 60_000;
 
+/** What a worker answers with: its models, and a list of them that its runtime replaces. */
+export interface WorkerInference extends Inference {
+  /** Every model that can be asked for from now on. */
+  setModels(models: readonly WorkerModel[]): void;
+}
+
 /** What a worker's HTTP face stands on. */
 export interface WorkerAppOptions {
-  engine: ChatEngine;
+  inference: WorkerInference;
   /** Bearer token that every request must carry. */
   token: string;
   /** Answers that may be open at once, those included that are complete and not yet taken. Default 256. */
@@ -28,13 +36,13 @@ export interface WorkerAppOptions {
 }
 
 /**
- * The worker's HTTP face: `POST /chat` streams {@linkcode WorkerEvent}s, `POST /tokenize`, `GET /describe` and
- * `GET /status` answer as the engine's methods do. A refusal is an {@linkcode ErrorReport} as JSON with status 422; what
- * it means to a client of Rookery is the edge's affair.
+ * The worker's HTTP face: {@linkcode Inference} over HTTP. `GET /models`, `GET /models/{id}`, `GET /status`,
+ * `POST /tokenize`, `/keep` and `/forget` answer JSON, `POST /embed` vectors as bytes, `POST /chat` streams
+ * {@linkcode WorkerEvent}s, and `PUT /models` replaces the list of models. A refusal is an {@linkcode ErrorReport} as JSON
+ * with status 422; what it means to a client of Rookery is the edge's affair.
  */
 export function createWorkerApp(options: WorkerAppOptions): Hono {
-  const { engine, token, answersMax = 256, stallMs = READER_STALL_MS, onFailure = () => {} } = options;
-  let answersOpen = 0;
+  const { inference, token, onFailure = () => {} } = options;
   const app = new Hono();
 
   app.use(async (c, next) => {
@@ -44,13 +52,44 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
   });
   app.use(bodyLimit({ maxSize: BODY_BYTES_MAX, onError: (c) => refuse(c, tooLargeError()) }));
 
-  app.get("/describe", async (c) => c.json(await engine.describe()));
-  app.get("/status", async (c) => c.json(await engine.status()));
-  app.post("/tokenize", async (c) => {
-    const { text } = await readBody(c, TokenizeRequest);
-    return c.json({ tokens: await engine.tokenize(text) });
+  app.get("/models", async (c) => c.json(await inference.list()));
+  app.get("/models/:id", async (c) => c.json(await inference.describe(c.req.param("id"))));
+  app.put("/models", async (c) => {
+    inference.setModels((await readBody(c, ModelsUpdate)).models);
+    return c.json({});
   });
+  app.get("/status", async (c) => c.json(await inference.status()));
+  app.post("/tokenize", async (c) => {
+    const request = await readBody(c, TokenizeRequest);
+    return c.json({ tokens: await inference.tokenize(request) });
+  });
+  app.post("/keep", async (c) => {
+    await inference.keep(await readBody(c, KeepRequest));
+    return c.json({});
+  });
+  app.post("/forget", async (c) => {
+    const { owner } = await readBody(c, ForgetRequest);
+    await inference.forget(owner);
+    return c.json({});
+  });
+  app.post("/embed", async (c) => {
+    const request = await readBody(c, EmbedRequest);
+    const embeddings = await inference.embed(request, c.req.raw.signal);
+    return c.body(packEmbeddings(embeddings), 200, { "content-type": "application/octet-stream" });
+  });
+  serveChats(app, options);
 
+  app.notFound((c) => refuse(c, new DomainError("not_found", `A worker has no ${c.req.method} ${c.req.path}`)));
+  app.onError((error, c) => {
+    if (!(error instanceof DomainError)) onFailure(error);
+    return refuse(c, error);
+  });
+  return app;
+}
+
+/** `POST /chat`, with a bound on answers that are open. */
+function serveChats(app: Hono, { inference, answersMax = 256, stallMs = READER_STALL_MS }: WorkerAppOptions): void {
+  let answersOpen = 0;
   app.post("/chat", async (c) => {
     const request = await readBody(c, ChatRequest);
     if (answersOpen >= answersMax) throw tooManyAnswersError(answersMax);
@@ -59,7 +98,7 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
     // The request's own signal tells of a reader that goes away before there is a stream to cancel.
     c.req.raw.signal.addEventListener("abort", () => abortion.abort(), { once: true });
     try {
-      const answer = await admit(engine.chat(request, abortion.signal));
+      const answer = await admit(inference.chat(request, abortion.signal));
       const closing = { stallMs, abort: () => abortion.abort(), onClosed: () => answersOpen-- };
       return c.body(streamAnswer(answer, closing), 200, {
         "content-type": "text/event-stream; charset=utf-8",
@@ -70,13 +109,6 @@ export function createWorkerApp(options: WorkerAppOptions): Hono {
       throw error;
     }
   });
-
-  app.notFound((c) => refuse(c, new DomainError("not_found", `A worker has no ${c.req.method} ${c.req.path}`)));
-  app.onError((error, c) => {
-    if (!(error instanceof DomainError)) onFailure(error);
-    return refuse(c, error);
-  });
-  return app;
 }
 
 /** Waits for an answer's first event, `admitted`, so that a refusal can still be a refusal; throws what the engine does. */

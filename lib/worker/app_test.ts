@@ -1,25 +1,29 @@
 import assert from "node:assert/strict";
-import { requestOf } from "../../tests/fixtures/chat_request.ts";
+import { requestOf as requestTo } from "../../tests/fixtures/chat_request.ts";
+import { ScriptedWorker } from "../../tests/fixtures/worker_inference.ts";
 import { readEventStream } from "../client/event_stream.ts";
 import type { WorkerEvent } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
-import { createScriptedEngine, type ScriptedEngine } from "../inference/scripted_engine.ts";
+import type { ScriptedEngine } from "../inference/scripted_engine.ts";
 import { createWorkerApp, type WorkerAppOptions } from "./app.ts";
+
+const requestOf = (content: string) => requestTo(content, { model: "scripted" });
 
 const token = "t".repeat(64);
 const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
 
 interface Started {
+  inference: ScriptedWorker;
   engine: ScriptedEngine;
   post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
 }
 
 function start(options: Partial<WorkerAppOptions> = {}): Started {
-  const engine = createScriptedEngine();
-  const app = createWorkerApp({ engine, token, ...options });
+  const inference = new ScriptedWorker();
+  const app = createWorkerApp({ inference, token, ...options });
   const post = async (path: string, body: unknown, init: RequestInit = {}) =>
     await app.request(path, { method: "POST", headers, body: JSON.stringify(body), ...init });
-  return { engine, post };
+  return { inference, engine: inference.engine, post };
 }
 
 async function readAll(response: Response): Promise<WorkerEvent[]> {

@@ -1,29 +1,48 @@
 import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
+import type { Embeddings, EmbedRequest } from "../contracts/embedding.ts";
 import type { ErrorReport } from "../contracts/error.ts";
 import type { ModelDescription } from "../contracts/model.ts";
-import type { WorkerAddress, WorkerEvent } from "../contracts/worker.ts";
+import type {
+  ForgetRequest,
+  KeepRequest,
+  ModelsUpdate,
+  TokenizeRequest,
+  WorkerAddress,
+  WorkerEvent,
+  WorkerModel,
+} from "../contracts/worker.ts";
 import { readEventStream } from "../client/event_stream.ts";
 import { DomainError } from "../errors.ts";
-import type { ChatEngine, EngineStatus } from "../inference/engine.ts";
+import type { Inference, InferenceStatus } from "../inference/inference.ts";
+import { unpackEmbeddings } from "./vectors.ts";
 
-/** How long {@linkcode ChatEngine.status} waits for a worker that may hang, in milliseconds. */
+/** How long what needs no model is waited for: a worker may hang. In milliseconds. */
 const STATUS_TIMEOUT_MS = 2_000;
 
-/** How long {@linkcode ChatEngine.describe} and `tokenize` wait for a worker that loads its model, in milliseconds. */
+/** How long what needs headers or a vocabulary is waited for, in milliseconds. */
 const LOAD_TIMEOUT_MS = 30_000;
+
+/** How long a model's weights are waited for, in milliseconds. */
+const WEIGHTS_TIMEOUT_MS = 600_000;
+
+/** The models of a worker process. */
+export interface WorkerClient extends Inference {
+  /** Tells the worker every model that can be asked for from now on. */
+  setModels(models: readonly WorkerModel[]): Promise<void>;
+}
 
 /**
  * Speaks to a worker over loopback HTTP and server-sent events. Leaving an answer's iteration, or aborting its signal,
  * closes the connection, which is how the worker learns of it.
  *
  * Every method throws `engine_gone` when the worker cannot be reached or breaks off, and `engine_unavailable` when it
- * takes too long to load, beside what the worker's own engine throws.
+ * takes too long to load, beside what the worker itself throws.
  */
-export function createWorkerClient(address: WorkerAddress): ChatEngine {
-  return new WorkerClient(address);
+export function createWorkerClient(address: WorkerAddress): WorkerClient {
+  return new HttpWorkerClient(address);
 }
 
-class WorkerClient implements ChatEngine {
+class HttpWorkerClient implements WorkerClient {
   readonly #url: string;
   readonly #token: string;
   readonly #http: Deno.HttpClient;
@@ -36,17 +55,44 @@ class WorkerClient implements ChatEngine {
     this.#http = Deno.createHttpClient({ proxy: { transport: "tcp", hostname, port: Number(port) } });
   }
 
-  async describe(): Promise<ModelDescription> {
-    return await this.#call<ModelDescription>("/describe", { signal: AbortSignal.timeout(LOAD_TIMEOUT_MS) });
+  async list(): Promise<ModelDescription[]> {
+    return await this.#read("/models", LOAD_TIMEOUT_MS);
   }
 
-  async tokenize(text: string): Promise<number[]> {
-    const init = { method: "POST", body: JSON.stringify({ text }), signal: AbortSignal.timeout(LOAD_TIMEOUT_MS) };
-    return (await this.#call<{ tokens: number[] }>("/tokenize", init)).tokens;
+  async describe(model: string): Promise<ModelDescription> {
+    return await this.#read(`/models/${encodeURIComponent(model)}`, LOAD_TIMEOUT_MS);
   }
 
-  async status(): Promise<EngineStatus> {
-    return await this.#call<EngineStatus>("/status", { signal: AbortSignal.timeout(STATUS_TIMEOUT_MS) });
+  async setModels(models: readonly WorkerModel[]): Promise<void> {
+    const body: ModelsUpdate = { models: [...models] };
+    await this.#send("/models", { method: "PUT", body, timeoutMs: STATUS_TIMEOUT_MS });
+  }
+
+  async tokenize(body: TokenizeRequest): Promise<number[]> {
+    const answer = await this.#send<{ tokens: number[] }>("/tokenize", { body, timeoutMs: LOAD_TIMEOUT_MS });
+    return answer.tokens;
+  }
+
+  async keep(body: KeepRequest): Promise<void> {
+    await this.#send("/keep", { body, timeoutMs: WEIGHTS_TIMEOUT_MS });
+  }
+
+  async forget(owner: string): Promise<void> {
+    const body: ForgetRequest = { owner };
+    await this.#send("/forget", { body, timeoutMs: LOAD_TIMEOUT_MS });
+  }
+
+  async status(): Promise<InferenceStatus> {
+    return await this.#read("/status", STATUS_TIMEOUT_MS);
+  }
+
+  async embed(request: EmbedRequest, signal: AbortSignal): Promise<Embeddings> {
+    try {
+      const response = await this.#fetch("/embed", { method: "POST", body: JSON.stringify(request), signal });
+      return unpackEmbeddings(new Uint8Array(await response.arrayBuffer()));
+    } catch (error) {
+      throw signal.aborted ? cancelledError(error) : goneUnlessKnown(error);
+    }
   }
 
   async *chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatEvent, void, void> {
@@ -69,6 +115,18 @@ class WorkerClient implements ChatEngine {
   [Symbol.asyncDispose](): Promise<void> {
     this.#http.close();
     return Promise.resolve();
+  }
+
+  async #read<Answer>(path: string, timeoutMs: number): Promise<Answer> {
+    return await this.#call<Answer>(path, { signal: AbortSignal.timeout(timeoutMs) });
+  }
+
+  async #send<Answer>(
+    path: string,
+    { method = "POST", body, timeoutMs }: { method?: string; body: object; timeoutMs: number },
+  ): Promise<Answer> {
+    const init = { method, body: JSON.stringify(body), signal: AbortSignal.timeout(timeoutMs) };
+    return await this.#call<Answer>(path, init);
   }
 
   async #call<Answer>(path: string, init: RequestInit): Promise<Answer> {

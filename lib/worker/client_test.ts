@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { testChatEngine } from "../../tests/contract/chat_engine.ts";
-import { requestOf } from "../../tests/fixtures/chat_request.ts";
+import { requestOf as requestTo } from "../../tests/fixtures/chat_request.ts";
+import { puppetModel } from "../../tests/fixtures/puppet_command.ts";
+import { ScriptedWorker } from "../../tests/fixtures/worker_inference.ts";
+import { EmbedRequest } from "../contracts/embedding.ts";
 import { DomainError } from "../errors.ts";
-import type { ChatEngine } from "../inference/engine.ts";
-import { createScriptedEngine, type ScriptedEngine } from "../inference/scripted_engine.ts";
 import { createWorkerApp } from "./app.ts";
-import { createWorkerClient } from "./client.ts";
+import { createWorkerClient, type WorkerClient } from "./client.ts";
+
+const requestOf = (content: string) => requestTo(content, { model: "scripted" });
 
 const token = "t".repeat(64);
 const never = new AbortController().signal;
@@ -13,7 +16,7 @@ const never = new AbortController().signal;
 type Handler = (request: Request) => Response | Promise<Response>;
 
 /** Serves `handler` as a worker; the test's end must not wait for streams that hang on purpose. */
-async function withServer(handler: Handler, test: (client: ChatEngine) => Promise<void>): Promise<void> {
+async function withServer(handler: Handler, test: (client: WorkerClient) => Promise<void>): Promise<void> {
   const ending = new AbortController();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, signal: ending.signal, onListen() {} }, handler);
   const client = createWorkerClient({ url: `http://127.0.0.1:${server.addr.port}`, token });
@@ -26,10 +29,10 @@ async function withServer(handler: Handler, test: (client: ChatEngine) => Promis
   }
 }
 
-async function withWorker(test: (client: ChatEngine, engine: ScriptedEngine) => Promise<void>): Promise<void> {
-  const engine = createScriptedEngine();
-  const app = createWorkerApp({ engine, token });
-  await withServer((request) => app.fetch(request), (client) => test(client, engine));
+async function withWorker(test: (client: WorkerClient, worker: ScriptedWorker) => Promise<void>): Promise<void> {
+  const worker = new ScriptedWorker();
+  const app = createWorkerApp({ inference: worker, token });
+  await withServer((request) => app.fetch(request), (client) => test(client, worker));
 }
 
 async function failureOf(work: Promise<unknown>): Promise<DomainError> {
@@ -39,38 +42,76 @@ async function failureOf(work: Promise<unknown>): Promise<DomainError> {
 }
 
 testChatEngine("A worker client", ({ sequences }) => {
-  const engine = createScriptedEngine({ model: { contextTokensMax: 1_024, sequences } });
-  const app = createWorkerApp({ engine, token });
+  const worker = new ScriptedWorker({ model: { id: "test-model", contextTokensMax: 1_024, sequences } });
+  const app = createWorkerApp({ inference: worker, token });
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => app.fetch(request));
   const client = createWorkerClient({ url: `http://127.0.0.1:${server.addr.port}`, token });
   const close = async () => {
     await client[Symbol.asyncDispose]();
-    await engine[Symbol.asyncDispose]();
+    await worker[Symbol.asyncDispose]();
     await server.shutdown();
   };
   return {
-    describe: () => client.describe(),
-    tokenize: (text) => client.tokenize(text),
+    describe: () => client.describe("test-model"),
+    tokenize: (text) => client.tokenize({ model: "test-model", text }),
     status: () => client.status(),
     chat: (request, signal) => client.chat(request, signal),
     [Symbol.asyncDispose]: close,
   };
 });
 
-Deno.test("a worker client is the engine behind it", async () => {
-  await withWorker(async (client, engine) => {
-    assert.deepEqual(await client.describe(), await engine.describe());
-    assert.deepEqual(await client.tokenize("aß"), [97, 223]);
-    assert.deepEqual(await client.status(), await engine.status());
-    engine.enqueue("Good ", "morning 🙂");
+Deno.test("a worker client is the models behind it", async () => {
+  await withWorker(async (client, worker) => {
+    assert.deepEqual(await client.list(), await worker.list());
+    assert.deepEqual(await client.describe("scripted-embedder"), await worker.describe("scripted-embedder"));
+    assert.deepEqual(await client.tokenize({ model: "scripted", text: "aß" }), [97, 223]);
+    worker.engine.enqueue("Good ", "morning 🙂");
     const events = await Array.fromAsync(client.chat(requestOf("hello"), never));
     assert.equal(events.map((event) => event.type === "text" ? event.text : "").join(""), "Good morning 🙂");
-    assert.deepEqual(engine.requests[0], requestOf("hello"));
+    assert.deepEqual(worker.engine.requests[0], requestOf("hello"));
+    await client.keep({ model: "scripted", keepAliveMs: -1 });
+    await client.forget("ada");
+    assert.deepEqual([worker.kept, worker.forgotten], [[{ model: "scripted", keepAliveMs: -1 }], ["ada"]]);
+    assert.deepEqual(await client.status(), await worker.status());
+    await client.setModels([puppetModel("a"), puppetModel("b")]);
+    assert.deepEqual(worker.models, [puppetModel("a"), puppetModel("b")]);
+  });
+});
+
+Deno.test("a worker client describes models whose ids have slashes, and names the others of an unknown one", async () => {
+  const worker = new ScriptedWorker({ model: { id: "hub/owner/model" }, embedder: null });
+  const app = createWorkerApp({ inference: worker, token });
+  await withServer((request) => app.fetch(request), async (client) => {
+    assert.equal((await client.describe("hub/owner/model")).id, "hub/owner/model");
+    const refusal = {
+      code: "model_not_found",
+      message: 'Unknown model "a/b"; there is "hub/owner/model"',
+      param: "model",
+    };
+    await assert.rejects(client.describe("a/b"), refusal);
+    await assert.rejects(client.tokenize({ model: "a/b", text: "" }), refusal);
+  });
+});
+
+Deno.test("a worker client brings vectors to the last bit, and refusals", async () => {
+  await withWorker(async (client, worker) => {
+    const ask = (part: object) =>
+      EmbedRequest.parse({ id: "r", owner: "local", model: "scripted-embedder", inputs: ["a", [98]], ...part });
+    const embeddings = await client.embed(ask({}), never);
+    assert.deepEqual(embeddings, await worker.embed(ask({}), never));
+    assert.ok(embeddings.vectors[0] instanceof Float32Array);
+    const refusal = { code: "invalid_request", param: "dimensions" };
+    await assert.rejects(client.embed(ask({ dimensions: 9 }), never), refusal);
+    worker.embedding = new Promise(() => {});
+    const leaving = new AbortController();
+    const embedding = client.embed(ask({}), leaving.signal);
+    leaving.abort();
+    await assert.rejects(embedding, { code: "request_cancelled" });
   });
 });
 
 Deno.test("a worker client throws what the engine refused, and what ended its stream", async () => {
-  await withWorker(async (client, engine) => {
+  await withWorker(async (client, { engine }) => {
     engine.enqueue({ refuse: new DomainError("context_length_exceeded", "9 > 8", { param: "messages" }) });
     const refused = await failureOf(Array.fromAsync(client.chat(requestOf("hello"), never)));
     assert.deepEqual([refused.code, refused.message, refused.param], ["context_length_exceeded", "9 > 8", "messages"]);
@@ -81,7 +122,7 @@ Deno.test("a worker client throws what the engine refused, and what ended its st
 });
 
 Deno.test("leaving the iteration, or aborting, closes the connection and frees the engine", async () => {
-  await withWorker(async (client, engine) => {
+  await withWorker(async (client, { engine }) => {
     engine.enqueue("first", { wait: new Promise(() => {}) });
     for await (const event of client.chat(requestOf("hello"), never)) {
       if (event.type === "text") break;
@@ -117,7 +158,7 @@ Deno.test("a worker that is not there is engine_gone", async () => {
   const { port } = listener.addr;
   listener.close();
   const client = createWorkerClient({ url: `http://127.0.0.1:${port}`, token });
-  assert.equal((await failureOf(client.describe())).code, "engine_gone");
+  assert.equal((await failureOf(client.describe("scripted"))).code, "engine_gone");
   assert.equal((await failureOf(Array.fromAsync(client.chat(requestOf("x"), never)))).code, "engine_gone");
   await client[Symbol.asyncDispose]();
 });
@@ -129,7 +170,7 @@ Deno.test("a proxy in the environment sees nothing of what goes to the worker", 
     return new Response(null, { status: 502 });
   });
   await withWorker(async (client) => {
-    assert.equal((await client.describe()).id, "scripted");
+    assert.equal((await client.describe("scripted")).id, "scripted");
   });
   const script = `
     import { createWorkerClient } from ${JSON.stringify(import.meta.resolve("./client.ts"))};

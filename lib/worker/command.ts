@@ -9,8 +9,10 @@ export interface WorkerCommandParts {
   rootDir: string;
   /** The worker's entry below `rootDir`. */
   entry: string;
-  /** The one model file that the worker may read. */
-  modelPath: string;
+  /** The folder of models, and where models lie that are linked from there. */
+  modelPaths: readonly string[];
+  /** The one folder that the worker may write to, or null. */
+  kvDir: string | null;
   /** GPU drivers live in more places than the CPU's libraries. */
   gpu: boolean;
   os: typeof Deno.build.os;
@@ -30,16 +32,17 @@ const ENV_NAMES =
   /^(PATH|HOME|USERPROFILE|LANG|LC_.*|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|WINDIR|APPDATA|LOCALAPPDATA|XDG_CACHE_HOME|DENO_DIR|DENO_COVERAGE_DIR|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|NO_COLOR|(CUDA|GGML|GOMP|HIP|OMP|ROCR|VK)_.*)$/i;
 
 /**
- * The command that starts a worker with the least that it needs: it reads the project's code and one model, loads the
- * native library, listens on one loopback port and connects nowhere. What it may start, node-llama-cpp's test of its
+ * The command that starts a worker with the least that it needs: it reads the project's code and models, writes what it
+ * keeps of conversations, loads the native libraries, listens on one loopback port and connects nowhere. What it may start, node-llama-cpp's test of its
  * library, it gives up once that is loaded.
  *
  * @throws {DomainError} `invalid_config` when a path has a comma, which Deno's permission lists cannot express.
  */
 export function buildWorkerCommand(parts: WorkerCommandParts): WorkerCommand {
-  const { denoPath, rootDir, entry, modelPath, gpu, os, tie, env } = parts;
+  const { denoPath, rootDir, entry, modelPaths, kvDir, gpu, os, tie, env } = parts;
   const systemPaths = os !== "linux" ? [] : gpu ? [...LINUX_PATHS, ...LINUX_GPU_PATHS] : LINUX_PATHS;
   const modules = `${rootDir}/node_modules`;
+  const kvDirs = kvDir === null ? [] : [kvDir];
   const words = [
     ...tie,
     denoPath,
@@ -48,7 +51,8 @@ export function buildWorkerCommand(parts: WorkerCommandParts): WorkerCommand {
     "--no-prompt",
     "--cached-only",
     `--config=${rootDir}/deno.json`,
-    `--allow-read=${joinPaths([modules, `${rootDir}/lib`, modelPath, ...systemPaths])}`,
+    `--allow-read=${joinPaths([modules, `${rootDir}/lib`, ...modelPaths, ...kvDirs, ...systemPaths])}`,
+    ...kvDirs.map((path) => `--allow-write=${joinPaths([path])}`),
     `--allow-ffi=${joinPaths([modules])}`,
     `--allow-run=${joinPaths(os === "linux" ? ["ldd", denoPath] : [denoPath])}`,
     "--allow-net=127.0.0.1:0",

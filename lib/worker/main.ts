@@ -1,4 +1,4 @@
-import { createLlamaEngine } from "../inference/llama_engine.ts";
+import { openModels } from "./open_models.ts";
 import { runWorker } from "./run_worker.ts";
 
-await runWorker({ createEngine: createLlamaEngine });
+await runWorker({ openModels });

@@ -1,29 +1,24 @@
-import type { ModelDescription } from "../contracts/model.ts";
 import { type Calibration, type WorkerNotice, WorkerSettings } from "../contracts/worker.ts";
 import { DomainError, toReport } from "../errors.ts";
-import type { ChatEngine } from "../inference/engine.ts";
 import { printTo } from "../terminal.ts";
-import { createWorkerApp } from "./app.ts";
+import { createWorkerApp, type WorkerInference } from "./app.ts";
 import { withDeadline } from "./deadline.ts";
 import { readLines } from "./lines.ts";
 
 /** How often a worker says that its event loop turns, in milliseconds. */
 const HEARTBEAT_MS = 1_000;
 
-/** How long an engine may take to stop when the runtime is gone, in milliseconds: a chunk of a large model's prefill. */
+/** How long models may take to stop when the runtime is gone, in milliseconds: a chunk of a large model's prefill. */
 const STOP_MS = 1_000;
 
-/** Sequences that an engine has at most; beside the queue they bound how many answers are open. */
+/** Sequences that models have at most; beside the queue they bound how many answers are open. */
 const SEQUENCES_MAX = 64;
 
-/** What an engine tells while it loads. */
-export interface EngineEvents {
+/** What the models of a worker tell of. */
+export interface WorkerEvents {
   /** Native code is loaded: nothing needs to be started as a process any more. */
   onBackend(): void;
-  onCalibrated(calibration: Calibration): void;
-  onReady(model: ModelDescription): void;
-  /** The engine cannot work, and a new attempt would not help. */
-  onFatal(error: unknown): void;
+  onCalibrated(model: string, calibration: Calibration): void;
   /** Native code does not come back from a batch. */
   onHung(): void;
   /** Something that native code says, for people. */
@@ -32,59 +27,57 @@ export interface EngineEvents {
 
 /** What a worker process is made of. */
 export interface WorkerParts {
-  /** Returns at once; the engine loads in the background. */
-  createEngine(settings: WorkerSettings, events: EngineEvents): ChatEngine;
+  /** Returns at once, and loads nothing before it is asked. */
+  openModels(settings: WorkerSettings, events: WorkerEvents): WorkerInference;
 }
 
 /**
- * The whole life of a worker process: reads its settings from the first line of standard input, serves an engine on an
- * ephemeral loopback port, tells the runtime {@linkcode WorkerNotice}s on standard output, and ends with the runtime,
+ * The whole life of a worker process: reads its settings from the first line of standard input, serves models on an
+ * ephemeral loopback port, the default one loaded at once, tells the runtime {@linkcode WorkerNotice}s on standard output, and ends with the runtime,
  * whose end closes standard input. Never returns.
  */
-export async function runWorker({ createEngine }: WorkerParts): Promise<never> {
+export async function runWorker({ openModels }: WorkerParts): Promise<never> {
   keepStandardOutputForNotices();
   ignoreInterrupts();
   const input = readLines(Deno.stdin.readable);
   const settings = readSettings((await input.next()).value ?? "");
   const heart = setInterval(() => notify({ type: "heartbeat" }), HEARTBEAT_MS);
-  const engine = startEngine(createEngine, settings, {
+  const models = openModels(settings, {
+    onBackend: () => Deno.permissions.revokeSync({ name: "run" }),
+    onCalibrated: (model, calibration) => notify({ type: "calibrated", model, calibration }),
     onHung: () => {
-      report("The model has not ended a batch for minutes");
+      report("A model has not ended a batch for minutes");
       // A worker that can compute nothing any more is as good as dead: its runtime kills it and starts another.
       clearInterval(heart);
     },
+    onLog: (line) => report(line),
   });
-  serve(engine, settings);
+  serve(models, settings);
+  loadDefault(models, settings);
   while (!(await input.next()).done);
   // Native code in the middle of a batch would crash in the exit of the process: it gets a moment to stop.
-  await withDeadline(engine[Symbol.asyncDispose](), STOP_MS);
+  await withDeadline(models[Symbol.asyncDispose](), STOP_MS);
   Deno.exit(0);
 }
 
-function startEngine(
-  createEngine: WorkerParts["createEngine"],
-  settings: WorkerSettings,
-  { onHung }: { onHung: () => void },
-): ChatEngine {
+function serve(inference: WorkerInference, { token, queuedMax }: WorkerSettings): void {
+  const answersMax = queuedMax + 2 * SEQUENCES_MAX;
+  const app = createWorkerApp({ inference, token, answersMax, onFailure: (error) => report(error) });
+  const onListen = ({ port }: Deno.NetAddr) => notify({ type: "listening", port });
+  Deno.serve({ hostname: "127.0.0.1", port: 0, onListen }, app.fetch);
+}
+
+/** Without its default model a worker is of no use, and another start would not help. */
+async function loadDefault(inference: WorkerInference, settings: WorkerSettings): Promise<void> {
+  const { defaultModelId: model, models } = settings;
+  // It was removed while an earlier worker ran; the others are still asked for.
+  if (!models.some(({ id }) => id === model)) return;
   try {
-    return createEngine(settings, {
-      onBackend: () => Deno.permissions.revokeSync({ name: "run" }),
-      onCalibrated: (calibration) => notify({ type: "calibrated", calibration }),
-      onReady: (model) => notify({ type: "ready", model }),
-      onFatal: (error) => endFatally(error),
-      onHung,
-      onLog: (line) => report(line),
-    });
+    await inference.keep({ model, keepAliveMs: null });
+    notify({ type: "ready", model: await inference.describe(model) });
   } catch (error) {
     endFatally(error);
   }
-}
-
-function serve(engine: ChatEngine, { token, queuedMax }: WorkerSettings): void {
-  const answersMax = queuedMax + 2 * SEQUENCES_MAX;
-  const app = createWorkerApp({ engine, token, answersMax, onFailure: (error) => report(error) });
-  const onListen = ({ port }: Deno.NetAddr) => notify({ type: "listening", port });
-  Deno.serve({ hostname: "127.0.0.1", port: 0, onListen }, app.fetch);
 }
 
 function readSettings(line: string): WorkerSettings {

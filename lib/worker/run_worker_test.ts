@@ -70,7 +70,7 @@ Deno.test("a worker ends when its input ends, in the middle of an answer, and be
   const response = await fetch(`http://127.0.0.1:${port}/chat`, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    body: JSON.stringify(requestOf("count 100000 10")),
+    body: JSON.stringify(requestOf("count 100000 10", { model: "puppet" })),
   });
   await worker.input.close();
   assert.equal((await soon(worker.child.status)).code, 0);

@@ -1,4 +1,4 @@
-import { SupervisedEngine } from "./supervised_engine.ts";
+import { SupervisedInference } from "./supervised_inference.ts";
 import { type SupervisorLimits, WorkerKeeper, type WorkerKeeperOptions } from "./worker_keeper.ts";
 
 const LIMITS: SupervisorLimits = {
@@ -19,13 +19,14 @@ export interface SupervisorOptions extends Omit<WorkerKeeperOptions, "limits"> {
 
 /**
  * Starts a worker process and keeps one running: a dead or hung one is replaced, with a growing pause. Requests that it
- * held are asked again once if they had sent no text, and end with `engine_gone` if they had; see
- * {@linkcode SupervisedEngine}. A worker that says `fatal` is not started again; every request then throws what it said.
+ * held are asked again once if they had sent nothing, and end with `engine_gone` if they had; see
+ * {@linkcode SupervisedInference}. A worker that says `fatal` is not started again; every request then throws what it said.
  */
-export function startSupervisor(options: SupervisorOptions): SupervisedEngine {
+export function startSupervisor(options: SupervisorOptions): SupervisedInference {
   const limits = { ...LIMITS, ...options.limits };
-  return new SupervisedEngine(new WorkerKeeper({ ...options, limits }), {
+  return new SupervisedInference(new WorkerKeeper({ ...options, limits }), {
     waitingMax: options.settings.queuedMax,
+    memoryBytesMax: options.settings.memoryBytesMax,
     drainMs: limits.drainMs,
   });
 }

@@ -1,9 +1,8 @@
 import type { ModelDescription } from "../contracts/model.ts";
-import type { Calibration, ThreadPlan, WorkerAddress, WorkerSettings } from "../contracts/worker.ts";
+import type { Calibration, WorkerAddress, WorkerModel, WorkerSettings } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
-import type { ChatEngine } from "../inference/engine.ts";
 import type { Logger } from "../log.ts";
-import { createWorkerClient } from "./client.ts";
+import { createWorkerClient, type WorkerClient } from "./client.ts";
 import { withDeadline } from "./deadline.ts";
 import { type WorkerCommand, type WorkerExit, WorkerProcess } from "./worker_process.ts";
 
@@ -38,16 +37,14 @@ export interface WorkerKeeperOptions {
   limits: SupervisorLimits;
   /** Told of each worker that takes requests; the address is a secret. */
   onWorker?(address: WorkerAddress): void;
-  /** Told of threads that were measured undisturbed, to be remembered for the next start. */
-  onCalibrated?(threads: ThreadPlan): void;
+  /** Told of a model whose threads were measured undisturbed, to be remembered for the next start. */
+  onCalibrated?(model: WorkerModel): void;
 }
 
 /** A worker that takes requests. */
 export interface LiveWorker {
-  client: ChatEngine;
+  client: WorkerClient;
   process: WorkerProcess;
-  /** What it serves, or null while it is still loading. */
-  model: ModelDescription | null;
 }
 
 /** Keeps one worker running, and hands it to whoever asks. */
@@ -60,7 +57,8 @@ export class WorkerKeeper {
   #process: WorkerProcess | null = null;
   #live: LiveWorker | null = null;
   #wasReady = false;
-  #threads: ThreadPlan | null;
+  /** Every model that can be asked for, with the threads that this worker or an earlier one measured. */
+  #models: readonly WorkerModel[];
   /** Set when there will never be a worker again, and why. */
   #over: DomainError | null = null;
   /** Wakes whoever waits for a worker. */
@@ -68,7 +66,7 @@ export class WorkerKeeper {
 
   constructor(options: WorkerKeeperOptions) {
     this.#options = options;
-    this.#threads = options.settings.threads;
+    this.#models = options.settings.models;
     this.ready = this.#firstReady.promise;
     this.ready.catch(() => {});
     this.#running = this.#keepRunning();
@@ -81,6 +79,20 @@ export class WorkerKeeper {
   /** The worker that takes requests now, or null while there is none. */
   get live(): LiveWorker | null {
     return this.#live === null || this.#live.process.ended ? null : this.#live;
+  }
+
+  /**
+   * Replaces the list of models, for this worker and for those to come.
+   *
+   * @throws {DomainError} what {@linkcode WorkerClient.setModels} throws; a worker that comes later knows nonetheless.
+   */
+  async setModels(models: readonly WorkerModel[]): Promise<void> {
+    // What this worker measured disturbed is good enough for the next one.
+    this.#models = models.map((model) => {
+      const threads = this.#models.find(({ id, path }) => id === model.id && path === model.path)?.threads ?? null;
+      return { ...model, threads: model.threads ?? threads };
+    });
+    await this.live?.client.setModels(this.#models);
   }
 
   /** Whether a worker was ready once. */
@@ -154,16 +166,17 @@ export class WorkerKeeper {
   /** One worker's life; a worker that cannot be started at all has a short one. */
   async #runOnce(): Promise<WorkerExit> {
     const { command, settings, limits, log } = this.#options;
+    const models = this.#models;
     try {
       const process = new WorkerProcess({
         command,
-        settings: { ...settings, threads: this.#threads },
+        settings: { ...settings, models: [...models] },
         log,
         heartbeatLimitMs: limits.heartbeatMs,
         firstSignLimitMs: limits.firstSignMs,
-        onListening: (address) => this.#welcome(process, address),
+        onListening: (address) => this.#welcome({ process, address, models }),
         onReady: (model) => this.#takeReady(model),
-        onCalibrated: (calibration) => this.#takeCalibrated(calibration),
+        onCalibrated: (model, calibration) => this.#takeCalibrated(model, calibration),
       });
       this.#process = process;
       log.info("worker_started", { pid: process.pid });
@@ -177,21 +190,31 @@ export class WorkerKeeper {
     }
   }
 
-  #welcome(process: WorkerProcess, address: WorkerAddress): void {
-    this.#live = { client: createWorkerClient(address), process, model: null };
+  #welcome({ process, address, models }: {
+    process: WorkerProcess;
+    address: WorkerAddress;
+    /** What it was told at its start. */
+    models: readonly WorkerModel[];
+  }): void {
+    const client = createWorkerClient(address);
+    this.#live = { client, process };
+    // The list may have changed while the process started; one that cannot be told is about to be replaced.
+    if (models !== this.#models) client.setModels(this.#models).catch(() => {});
     this.#options.onWorker?.(address);
     this.#announce();
   }
 
   #takeReady(model: ModelDescription): void {
     this.#wasReady = true;
-    if (this.#live !== null) this.#live.model = model;
     this.#firstReady.resolve(model);
   }
 
-  #takeCalibrated({ threads, undisturbed }: Calibration): void {
-    this.#threads = threads;
-    if (undisturbed) this.#options.onCalibrated?.(threads);
+  #takeCalibrated(id: string, { threads, undisturbed }: Calibration): void {
+    const measured = this.#models.find((model) => model.id === id);
+    if (measured === undefined) return;
+    const model = { ...measured, threads };
+    this.#models = this.#models.map((each) => each === measured ? model : each);
+    if (undisturbed) this.#options.onCalibrated?.(model);
   }
 
   #end(why: DomainError): void {

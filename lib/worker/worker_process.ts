@@ -22,10 +22,10 @@ export interface WorkerProcessOptions {
   /** The same before its first sign of life: it has its modules to load. */
   firstSignLimitMs: number;
   log: Logger;
-  /** It takes requests, though its model may still be loading. */
+  /** It takes requests, though its default model may still be loading. */
   onListening(address: WorkerAddress): void;
   onReady(model: ModelDescription): void;
-  onCalibrated(calibration: Calibration): void;
+  onCalibrated(model: string, calibration: Calibration): void;
 }
 
 /** How a worker ended. */
@@ -132,7 +132,7 @@ export class WorkerProcess {
     if (notice.type === "listening") {
       this.#options.onListening({ url: `http://127.0.0.1:${notice.port}`, token: this.#token });
     }
-    if (notice.type === "calibrated") this.#options.onCalibrated(notice.calibration);
+    if (notice.type === "calibrated") this.#options.onCalibrated(notice.model, notice.calibration);
     if (notice.type === "ready") this.#options.onReady(notice.model);
     if (notice.type === "fatal") this.#fatal = DomainError.fromReport(notice.error);
   }

@@ -1,15 +1,22 @@
 import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
+import type { Embeddings, EmbedRequest } from "../contracts/embedding.ts";
 import type { ModelDescription } from "../contracts/model.ts";
+import type { WorkerModel } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
-import type { ChatEngine, EngineStatus } from "../inference/engine.ts";
+import type { Inference, InferenceStatus } from "../inference/inference.ts";
 import { withDeadline } from "./deadline.ts";
 import type { LiveWorker, WorkerKeeper } from "./worker_keeper.ts";
 
 /** How long a worker whose connection broke may take to be seen as dead, in milliseconds. */
 const DEATH_SEEN_MS = 2_000;
 
-/** Bounds of a {@linkcode SupervisedEngine}. */
-export interface SupervisedEngineOptions {
+/** Events that a reader cannot be sent twice. */
+const ANSWER_EVENTS: ChatEvent["type"][] = ["reasoning", "text", "tool_call", "tool_arguments", "done"];
+
+/** Bounds of a {@linkcode SupervisedInference}. */
+export interface SupervisedInferenceOptions {
+  /** Memory that models may take together, for the status while there is no worker. */
+  memoryBytesMax: number;
   /** Most requests that wait for a worker that is being started. */
   waitingMax: number;
   /** How long answers in flight may go on when it is closed, in milliseconds. */
@@ -17,24 +24,24 @@ export interface SupervisedEngineOptions {
 }
 
 /**
- * The engine that the runtime uses: passes everything to the worker of the day. A request whose worker dies before it
- * sent text is asked again once, and its reader sees no second `admitted` or `started`; one that had sent text throws
- * `engine_gone`, because another answer would not continue the first.
+ * The models that the runtime uses: passes everything to the worker of the day. A request whose worker dies before it
+ * sent anything of its answer is asked again once, and its reader sees no second `admitted` or `started`; one that had
+ * sent something throws `engine_gone`, because another answer would not continue the first.
  */
-export class SupervisedEngine implements ChatEngine {
+export class SupervisedInference implements Inference {
   readonly #keeper: WorkerKeeper;
-  readonly #options: SupervisedEngineOptions;
+  readonly #options: SupervisedInferenceOptions;
   readonly #answers = new Set<AbortController>();
   #waiting = 0;
   #drained = Promise.withResolvers<void>();
   #closing: Promise<void> | null = null;
 
-  constructor(keeper: WorkerKeeper, options: SupervisedEngineOptions) {
+  constructor(keeper: WorkerKeeper, options: SupervisedInferenceOptions) {
     this.#keeper = keeper;
     this.#options = options;
   }
 
-  /** Resolves when the first worker has its model in memory; rejects when it says that it cannot. */
+  /** Resolves when the first worker has the default model in memory; rejects when it says that it cannot. */
   get ready(): Promise<ModelDescription> {
     return this.#keeper.ready;
   }
@@ -44,18 +51,47 @@ export class SupervisedEngine implements ChatEngine {
     return this.#keeper.workerPid;
   }
 
-  async describe(): Promise<ModelDescription> {
-    return this.#keeper.live?.model ?? await this.#askTwice((engine) => engine.describe());
+  async list(): Promise<ModelDescription[]> {
+    return await this.#askTwice((worker) => worker.list());
   }
 
-  async tokenize(text: string): Promise<number[]> {
-    return await this.#askTwice((engine) => engine.tokenize(text));
+  async describe(model: string): Promise<ModelDescription> {
+    return await this.#askTwice((worker) => worker.describe(model));
   }
 
-  async status(): Promise<EngineStatus> {
-    const queuedMax = this.#options.waitingMax;
-    const state = this.#keeper.wasReady ? "gone" : "loading";
-    const none: EngineStatus = { state, active: 0, queued: this.#waiting, queuedMax, rssBytes: 0 };
+  async tokenize(request: { model: string; text: string }): Promise<number[]> {
+    return await this.#askTwice((worker) => worker.tokenize(request));
+  }
+
+  async embed(request: EmbedRequest, signal: AbortSignal): Promise<Embeddings> {
+    return await this.#askTwice((worker) => worker.embed(request, signal), signal);
+  }
+
+  async keep(request: { model: string; keepAliveMs: number | null }): Promise<void> {
+    await this.#askTwice((worker) => worker.keep(request));
+  }
+
+  async forget(owner: string): Promise<void> {
+    await this.#askTwice((worker) => worker.forget(owner));
+  }
+
+  /** Replaces the list of models, for this worker and for those that come after it. */
+  async setModels(models: readonly WorkerModel[]): Promise<void> {
+    // A worker that cannot be told is replaced by one that is told at its start.
+    await this.#keeper.setModels(models).catch(() => {});
+  }
+
+  async status(): Promise<InferenceStatus> {
+    const { waitingMax, memoryBytesMax } = this.#options;
+    const none: InferenceStatus = {
+      state: this.#keeper.wasReady ? "gone" : "loading",
+      active: 0,
+      queued: this.#waiting,
+      queuedMax: waitingMax,
+      rssBytes: 0,
+      memoryBytesMax,
+      models: [],
+    };
     return await this.#keeper.live?.client.status().catch(() => none) ?? none;
   }
 
@@ -102,20 +138,23 @@ export class SupervisedEngine implements ChatEngine {
         return;
       } catch (error) {
         if (attempt === 2 && seen.size > 0) throw asGone(error);
-        if (attempt === 2 || seen.has("text") || !isGone(error)) throw error;
+        if (attempt === 2 || ANSWER_EVENTS.some((type) => seen.has(type)) || !isGone(error)) throw error;
         await withDeadline(worker.process.exited, DEATH_SEEN_MS);
       }
     }
   }
 
-  async #askTwice<Answer>(ask: (engine: ChatEngine) => Promise<Answer>): Promise<Answer> {
-    const worker = await this.#acquire(null);
+  async #askTwice<Answer>(
+    ask: (worker: Inference) => Promise<Answer>,
+    signal: AbortSignal | null = null,
+  ): Promise<Answer> {
+    const worker = await this.#acquire(signal);
     try {
       return await ask(worker.client);
     } catch (error) {
       if (!isGone(error)) throw error;
       await withDeadline(worker.process.exited, DEATH_SEEN_MS);
-      return await ask((await this.#acquire(null)).client);
+      return await ask((await this.#acquire(signal)).client);
     }
   }
 
@@ -123,7 +162,7 @@ export class SupervisedEngine implements ChatEngine {
   async #acquire(signal: AbortSignal | null): Promise<LiveWorker> {
     const { waitingMax } = this.#options;
     if (this.#keeper.live === null && this.#waiting >= waitingMax) {
-      throw new DomainError("queue_full", `${waitingMax} requests wait for the model already; try again in a moment`);
+      throw new DomainError("queue_full", `${waitingMax} requests wait for the models already; try again in a moment`);
     }
     this.#waiting++;
     try {

@@ -1,0 +1,121 @@
+import type { ModelFile } from "../contracts/model.ts";
+import type { ThreadPlan, WorkerModel, WorkerSettings } from "../contracts/worker.ts";
+import { DomainError } from "../errors.ts";
+import { ComputeGate } from "../inference/compute_gate.ts";
+import type { ChatEngine } from "../inference/engine.ts";
+import { LlamaBackend } from "../inference/llama_backend.ts";
+import { createLlamaEngine } from "../inference/llama_engine.ts";
+import { planLlamaModel } from "../inference/llama_plan.ts";
+import { inspectModel } from "../inference/model_inspection.ts";
+import { type EngineHooks, type ModelPlan, ModelPool } from "../inference/model_pool.ts";
+import type { WorkerInference } from "./app.ts";
+import type { WorkerEvents } from "./run_worker.ts";
+
+/** Puts the real engines behind the models of a worker. Nothing is loaded before it is asked for. */
+export function openModels(settings: WorkerSettings, events: WorkerEvents): WorkerInference {
+  return new WorkerModels(settings, events);
+}
+
+/** A pool of llama.cpp's models that remembers which threads suit which model. */
+class WorkerModels extends ModelPool implements WorkerInference {
+  readonly #backend: LlamaBackend;
+  readonly #threads: Map<string, ThreadPlan>;
+
+  constructor(settings: WorkerSettings, events: WorkerEvents) {
+    const { models, defaultModelId, memoryBytesMax, keepAliveMs, queuedMax, gpu } = settings;
+    const backend = new LlamaBackend({ gpu, onLog: events.onLog, onOpened: events.onBackend });
+    const threads = new Map<string, ThreadPlan>();
+    const gate = new ComputeGate();
+    super({
+      models,
+      defaultModelId,
+      memoryBytesMax,
+      keepAliveMs,
+      queuedMax,
+      plan: (model) => planModel(model, { settings, backend }),
+      openChat: (model, hooks) => openChat(model, { hooks, settings, events, backend, gate, threads }),
+      openEmbedding: ({ id }) => {
+        throw noEmbeddingError(id);
+      },
+      inspect: inspectModel,
+      onFailure: (error) => events.onLog(Deno.inspect(error)),
+    });
+    this.#backend = backend;
+    this.#threads = threads;
+    this.#remember(models);
+  }
+
+  override setModels(models: readonly WorkerModel[]): void {
+    this.#remember(models);
+    super.setModels(models);
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]();
+    await this.#backend[Symbol.asyncDispose]();
+  }
+
+  #remember(models: readonly WorkerModel[]): void {
+    for (const model of models) if (model.threads !== null) this.#threads.set(nameContent(model), model.threads);
+  }
+}
+
+/** What an engine is opened with. */
+interface Opening {
+  hooks: EngineHooks;
+  settings: WorkerSettings;
+  events: WorkerEvents;
+  backend: LlamaBackend;
+  gate: ComputeGate;
+  threads: Map<string, ThreadPlan>;
+}
+
+function openChat(model: ModelFile, { hooks, settings, events, backend, gate, threads }: Opening): ChatEngine {
+  const { queuedMax, gpu, memoryBytesMax: memoryBytes } = settings;
+  const known = threads.get(nameContent(model)) ?? null;
+  const size = chooseSize(model, settings);
+  return createLlamaEngine({ model, ...size, memoryBytes, queuedMax, gpu, threads: known, backend, gate }, {
+    onReady: () => hooks.onReady(),
+    onFatal: (error) => hooks.onFatal(error),
+    onHung: () => events.onHung(),
+    onCalibrated: (calibration) => {
+      threads.set(nameContent(model), calibration.threads);
+      events.onCalibrated(model.id, calibration);
+    },
+  });
+}
+
+async function planModel(
+  model: ModelFile,
+  { settings, backend }: { settings: WorkerSettings; backend: LlamaBackend },
+): Promise<ModelPlan> {
+  const memoryBytes = settings.memoryBytesMax;
+  if (model.kind !== "chat") throw noEmbeddingError(model.id);
+  await inspectModel(model);
+  try {
+    return await planLlamaModel(await backend.open(), model, { ...chooseSize(model, settings), memoryBytes });
+  } catch (cause) {
+    if (cause instanceof DomainError) throw cause;
+    throw new DomainError(
+      "engine_unavailable",
+      `Cannot load model "${model.id}": llama.cpp cannot read its header; ` +
+        `\`deno task models verify ${model.id}\` says whether the file is damaged`,
+      { cause },
+    );
+  }
+}
+
+function noEmbeddingError(id: string): DomainError {
+  return new DomainError("engine_unavailable", `Cannot load model "${id}": no engine here embeds`);
+}
+
+/** What the operator asked for. It is said of the default model: another one may have been trained for less. */
+function chooseSize(model: ModelFile, { contextTokens, sequences, defaultModelId }: WorkerSettings) {
+  if (contextTokens === null || model.id === defaultModelId) return { contextTokens, sequences };
+  return { contextTokens: Math.min(contextTokens, model.contextTokensTrained), sequences };
+}
+
+/** A file that is another one now may want other threads. */
+function nameContent({ id, sizeBytes, modifiedAtMs }: ModelFile): string {
+  return `${id} ${sizeBytes} ${modifiedAtMs}`;
+}
