@@ -6,9 +6,8 @@ import type { Alternative, ValueCompiler } from "./value_compiler.ts";
 /** The array that facts describe, or null when there is none. */
 export function arrayRule(
   { itemShapes, counts }: Facts,
-  { compiler, place }: { compiler: ValueCompiler; place: string },
+  compiler: ValueCompiler,
 ): Alternative | null {
-  const hint = place.replace(/^.*\.(properties|anyOf|oneOf|\$defs|definitions)\b/, "");
   const tupleLength = Math.max(0, ...itemShapes.map(({ first }) => first.length));
   const isTuple = tupleLength > 0;
   // A tuple is whole unless it says how short it may be, and nothing follows it unless that is foreseen.
@@ -16,13 +15,13 @@ export function arrayRule(
   let max = counts.maxItems;
   const tuple: string[] = [];
   for (let at = 0; at < Math.min(tupleLength, max); at++) {
-    const item = compiler.compile(schemasAt(itemShapes, at), `${hint}-${at}`);
+    const item = compiler.compile(schemasAt(itemShapes, at));
     if (item === null) max = at;
     else tuple.push(item);
   }
   const rests = itemShapes.flatMap(({ rest }) => rest ?? []);
   const hasRest = max > tupleLength && (!isTuple || rests.length > 0 || min > tupleLength);
-  const rest = hasRest ? compiler.compile(rests, `${hint}-item`) : null;
+  const rest = hasRest ? compiler.compile(rests) : null;
   if (rest === null) max = Math.min(max, tuple.length);
   if (min > max) return null;
   const needs = [...tuple.slice(0, min), ...(rest !== null && min > tuple.length ? [rest] : [])];

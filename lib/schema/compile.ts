@@ -37,13 +37,18 @@ export function compileSchema(schema: JsonSchema, rules: RuleSet, options: Compi
   return new Compiler(document, rules, options.strict).compileTop();
 }
 
+/** Keywords that say nothing of values and may stand beside a `$ref`. */
+const ANNOTATION =
+  /^(title|description|default|examples?|deprecated|readOnly|writeOnly|\$comment|\$schema|\$defs|definitions)$/;
+
 class Compiler implements ValueCompiler {
   readonly #ids = new Map<JsonSchema, number>();
   readonly #known = new Map<string, string | null>();
   /** Of every rule of a value, the ways to write it. */
   readonly #alternatives = new Map<string, Alternative[]>();
   readonly #validator: Validator;
-  #depth = 0;
+  /** What is being compiled, and the names that recursion gave it. */
+  readonly #open = new Map<string, { name: string | null }>();
 
   constructor(readonly document: SchemaDocument, readonly rules: RuleSet, readonly strict: boolean) {
     this.#validator = createValidator(document.top.schema);
@@ -51,38 +56,49 @@ class Compiler implements ValueCompiler {
 
   compileTop(): string {
     const { top } = this.document;
-    const rule = this.compile([top], top.place);
+    const rule = this.compile([top]);
     if (rule === null) throw this.document.refuse("No value can fit the schema", top.place);
     this.#checkWalks(rule);
     this.#checkEnds(top.place);
     return rule;
   }
 
-  compile(schemas: readonly Located[], hint: string): string | null {
-    const relevant = schemas.filter(({ schema }) => schema !== true);
-    if (relevant.length === 0) return addAnyJson(this.rules);
+  compile(schemas: readonly Located[]): string | null {
+    const relevant = schemas.filter(({ schema }) => schema !== true).map((located) => this.#follow(located));
+    if (relevant.every(({ schema }) => schema === true)) return addAnyJson(this.rules);
     const key = [...new Set(relevant.map(({ schema }) => this.#idOf(schema)))].sort((a, b) => a - b).join();
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    // Bare references share the rule of what they lead to.
-    const target = relevant.length === 1 ? this.#targetOf(relevant[0]!) : null;
-    if (target !== null) return this.compile([target], hint);
     const { place } = relevant[0]!;
-    if (++this.#depth > DEPTH_MAX) throw this.document.refuse(`References nest deeper than ${DEPTH_MAX}`, place);
-    const name = this.rules.reserve(hint);
-    this.#known.set(key, name);
+    const hint = /[^.]*$/.exec(place)![0];
+    const recursion = this.#open.get(key);
+    if (recursion !== undefined) return recursion.name ??= this.rules.reserve(hint);
+    if (this.#open.size >= DEPTH_MAX) throw this.document.refuse(`References nest deeper than ${DEPTH_MAX}`, place);
+    const open: { name: string | null } = { name: null };
+    this.#open.set(key, open);
     const alternatives = this.#describe(relevant);
-    this.#depth--;
+    this.#open.delete(key);
+    const name = this.#addRule(alternatives, { name: open.name, hint, place });
+    this.#known.set(key, name);
+    return name;
+  }
+
+  #addRule(
+    alternatives: Alternative[],
+    { name, hint, place }: { name: string | null; hint: string; place: string },
+  ): string | null {
     if (alternatives.length === 0) {
-      this.#known.set(key, null);
-      this.#alternatives.set(name, []);
-      this.rules.define(name, '"\\x00"');
+      if (name !== null) throw this.document.refuse("No value can fit the schema", place);
       return null;
     }
-    this.#alternatives.set(name, alternatives);
-    const bodies = new Set(alternatives.map(({ body }) => body));
-    this.rules.define(name, [...bodies].join(" | "));
-    return name;
+    const [body, ...others] = new Set(alternatives.map((alternative) => alternative.body));
+    const isName = others.length === 0 && /^[a-zA-Z0-9-]+$/.test(body!);
+    if (isName && name === null) return body!;
+    const text = [body, ...others].join(" | ");
+    if (name !== null) this.rules.define(name, text);
+    const added = name ?? this.rules.add(hint, text);
+    this.#alternatives.set(added, alternatives);
+    return added;
   }
 
   accepts(value: unknown, schema: JsonSchema): boolean {
@@ -95,14 +111,15 @@ class Compiler implements ValueCompiler {
     return id;
   }
 
-  #targetOf({ schema }: Located): Located | null {
-    if (typeof schema === "boolean" || typeof schema["$ref"] !== "string") return null;
-    const annotations =
-      /^(\$ref|title|description|default|examples?|deprecated|readOnly|writeOnly|\$comment|\$schema)$/;
-    if (!Object.keys(schema).every((keyword) => annotations.test(keyword))) return null;
-    const target = this.document.resolve(schema["$ref"]);
-    if (target.schema === schema) throw this.document.refuse("A schema leads back to itself by $ref", target.place);
-    return target;
+  /** What bare references lead to: they share the rule of their target. */
+  #follow(located: Located): Located {
+    let found = located;
+    for (let hops = 0; typeof found.schema === "object" && typeof found.schema["$ref"] === "string"; hops++) {
+      if (!Object.keys(found.schema).every((keyword) => keyword === "$ref" || ANNOTATION.test(keyword))) break;
+      found = this.document.resolve(found.schema["$ref"]);
+      if (hops > DEPTH_MAX) throw this.document.refuse("A schema leads back to itself by $ref", found.place);
+    }
+    return found;
   }
 
   #describe(schemas: readonly Located[]): Alternative[] {
@@ -120,7 +137,7 @@ class Compiler implements ValueCompiler {
     this.#refuseOverlap(choice, facts);
     if (facts.isBareChoice()) {
       return choice.branches.flatMap((branch) => {
-        const rule = this.compile([branch], branch.place);
+        const rule = this.compile([branch]);
         return rule === null ? [] : [{ body: rule, needs: [rule], uses: [rule], alias: rule }];
       });
     }
@@ -161,7 +178,7 @@ class Compiler implements ValueCompiler {
 
   #writeType(type: JsonType, facts: Facts, place: string): Alternative | null {
     if (type === "object") return objectRule(facts, { compiler: this, place });
-    if (type === "array") return arrayRule(facts, { compiler: this, place });
+    if (type === "array") return arrayRule(facts, this);
     const body = this.#writeScalar(type, facts);
     return body === null ? null : { body, needs: [], uses: [], alias: null };
   }

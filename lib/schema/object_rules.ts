@@ -32,7 +32,7 @@ interface ObjectOptions {
 
 /** The object that facts describe, or null when there is none. */
 export function objectRule(facts: Facts, options: ObjectOptions): Alternative | null {
-  const { compiler, place } = options;
+  const { compiler } = options;
   const limits = readKeyNames(facts, compiler);
   const names = new Set(facts.keyShapes.flatMap(({ named }) => [...named.keys()]));
   for (const name of [...facts.required, ...limits.names ?? []]) names.add(name);
@@ -41,7 +41,7 @@ export function objectRule(facts: Facts, options: ObjectOptions): Alternative | 
     const required = facts.required.has(name);
     const schemas = valueSchemasOf(facts.keyShapes, name);
     const isAllowed = limits.accepts(name);
-    const value = isAllowed ? compiler.compile(schemas, hintOf(place, name)) : null;
+    const value = isAllowed ? compiler.compile(schemas) : null;
     if (value !== null) keys.push({ name, value, required });
     else if (required) return null;
   }
@@ -50,10 +50,6 @@ export function objectRule(facts: Facts, options: ObjectOptions): Alternative | 
   if (body === null) return null;
   const needs = keys.filter(({ required }) => required).map(({ value }) => value);
   return { body, needs, uses: [...keys, ...others].map(({ value }) => value), alias: null };
-}
-
-function hintOf(place: string, name: string): string {
-  return `${place.replace(/^.*\.(properties|items|anyOf|oneOf|\$defs|definitions)\b/, "")}-${name}`;
 }
 
 /** What `propertyNames` asks of keys. */
@@ -103,7 +99,7 @@ function findOtherKeys(
       compiler,
       place,
     });
-    const value = rest === null ? null : compiler.compile(schemas, hintOf(place, "value"));
+    const value = rest === null ? null : compiler.compile(schemas);
     if (rest !== null && value !== null) found.push({ rest, value });
   }
   return found;

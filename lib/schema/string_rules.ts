@@ -102,19 +102,28 @@ function readConditions({ patterns, formats }: TextLimits, { strict, document }:
 
 /** One rule for each state: a character and what may follow it, or the closing quote. */
 function addStates(states: readonly State[], rules: RuleSet): string {
-  const names = states.map(({ accepts, edges }, at) => {
-    const [edge] = edges;
-    const isOpen = accepts && edges.length === 1 && edge!.to === at && isEverything(edge!.set);
-    return isOpen ? rules.add("text", `${addChar(rules)}* "\\""`) : null;
-  });
-  const reserved = names.map((known) => known ?? rules.reserve("text"));
-  for (const [at, { accepts, edges }] of states.entries()) {
-    if (names[at] !== null) continue;
-    const bodies = edges.flatMap(({ set, to }) => writeChars(set, rules).map((chars) => `${chars} ${reserved[to]}`));
-    if (accepts) bodies.push('"\\""');
-    rules.define(reserved[at]!, bodies.join(" | "));
+  const names: string[] = [];
+  const isNamed = ({ to }: { to: number }) => names[to] !== undefined;
+  // Backwards, so that states that end alike, even those of other patterns, become one rule.
+  const looping: number[] = [];
+  for (let at = states.length - 1; at >= 0; at--) {
+    const { accepts, edges } = states[at]!;
+    const isOpen = accepts && edges.length === 1 && edges[0]!.to === at && isEverything(edges[0]!.set);
+    if (isOpen) names[at] = rules.add("text", `${addChar(rules)}* "\\""`);
+    else if (edges.every(isNamed)) names[at] = rules.add("text", writeState(states[at]!, { names, rules }));
+    else {
+      looping.push(at);
+      names[at] = rules.reserve("text");
+    }
   }
-  return reserved[0]!;
+  for (const at of looping) rules.define(names[at]!, writeState(states[at]!, { names, rules }));
+  return names[0]!;
+}
+
+function writeState({ accepts, edges }: State, { names, rules }: { names: string[]; rules: RuleSet }): string {
+  const bodies = edges.flatMap(({ set, to }) => writeChars(set, rules).map((chars) => `${chars} ${names[to]}`));
+  if (accepts) bodies.push('"\\""');
+  return bodies.join(" | ");
 }
 
 /** Alternatives that stand for one character of a set as JSON writes it. */

@@ -19,7 +19,7 @@ export interface ValueCompiler {
   readonly strict: boolean;
   readonly document: SchemaDocument;
   /** The rule for values that fit all of the schemas, or null when none does. */
-  compile(schemas: readonly Located[], hint: string): string | null;
+  compile(schemas: readonly Located[]): string | null;
   /** Whether a value fits a schema of the document. */
   accepts(value: unknown, schema: JsonSchema): boolean;
 }
