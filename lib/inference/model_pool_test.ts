@@ -1,163 +1,60 @@
 import assert from "node:assert/strict";
+import { testInference } from "../../tests/contract/inference.ts";
 import { requestOf } from "../../tests/fixtures/chat_request.ts";
-import type { ChatRequest } from "../contracts/chat.ts";
+import { modelOf, PoolBench, settle } from "../../tests/fixtures/pool_bench.ts";
+import { ScriptedInference } from "../../tests/fixtures/scripted_inference.ts";
 import { EmbedRequest } from "../contracts/embedding.ts";
-import type { ModelFile } from "../contracts/model.ts";
+import type { ModelDescription } from "../contracts/model.ts";
 import { DomainError } from "../errors.ts";
-import type { EmbeddingEngine } from "./engine.ts";
-import { type EngineHooks, ModelPool, type ModelPoolOptions } from "./model_pool.ts";
-import { createScriptedEngine, type ScriptedEngine } from "./scripted_engine.ts";
+import { ModelPool } from "./model_pool.ts";
 
 const never = new AbortController().signal;
-
-/** A model that takes as many bytes as its size says. */
-function modelOf(id: string, sizeBytes: number, part: Partial<ModelFile> = {}): ModelFile {
-  return {
-    id,
-    name: id.toUpperCase(),
-    kind: "chat",
-    engine: "llama",
-    path: `/models/${id}.gguf`,
-    sizeBytes,
-    sha256: null,
-    modifiedAtMs: 1,
-    architecture: "script",
-    parameters: null,
-    quantization: "F16",
-    contextTokensTrained: 4_096,
-    chatTemplate: null,
-    licence: null,
-    ...part,
-  };
-}
-
-/** An engine that a pool has opened; it loads when the test says so. */
-interface Opened {
-  id: string;
-  engine: ScriptedEngine;
-  hooks: EngineHooks;
-}
-
-/** A pool over scripted engines with 100 bytes of memory, and what it did. */
-class Bench {
-  nowMs = 1_000;
-  readonly alarms: { atMs: number; work: () => void }[] = [];
-  readonly opened: Opened[] = [];
-  /** `+a` when `a` is opened, `-a` when its memory is free again. */
-  readonly steps: string[] = [];
-  /** What an engine does before its memory is free. */
-  unloading: Promise<void> = Promise.resolve();
-  /** Whether weights are in memory at once. */
-  loadsAtOnce = true;
-  planned = 0;
-  readonly pool: ModelPool;
-
-  constructor(models: ModelFile[], options: Partial<ModelPoolOptions> = {}) {
-    this.pool = new ModelPool({
-      models,
-      defaultModelId: models[0]!.id,
-      memoryBytesMax: 100,
-      keepAliveMs: 300,
-      queuedMax: 4,
-      plan: (model) => this.#plan(model),
-      openChat: ({ id }, hooks) => this.#open(id, hooks),
-      openEmbedding: ({ id }, hooks) => makeEmbedder(this.#open(id, hooks)),
-      inspect: () => Promise.resolve(),
-      clock: { now: () => this.nowMs, after: (delayMs, work) => this.#setAlarm(delayMs, work) },
-      ...options,
-    });
-  }
-
-  async ask(model: string, part: Partial<ChatRequest> = {}): Promise<string> {
-    const events = await Array.fromAsync(this.pool.chat(requestOf("hello", { model, ...part }), never));
-    return events.map((event) => event.type === "text" ? event.text : "").join("");
-  }
-
-  /** Starts an answer that goes on until the function that it returns is called. */
-  async occupy(model: string, part: Partial<ChatRequest> = {}): Promise<() => Promise<void>> {
-    const abortion = new AbortController();
-    const events = this.pool.chat(requestOf("hello", { model, ...part }), abortion.signal);
-    const first = await events.next();
-    assert.equal(first.done ? null : first.value.type, "admitted");
-    return async () => {
-      await events.return();
-      await settle();
-    };
-  }
-
-  async pass(ms: number): Promise<void> {
-    this.nowMs += ms;
-    for (const alarm of [...this.alarms]) {
-      if (alarm.atMs > this.nowMs || !this.alarms.includes(alarm)) continue;
-      this.alarms.splice(this.alarms.indexOf(alarm), 1);
-      alarm.work();
-    }
-    await settle();
-  }
-
-  async loaded(): Promise<string[]> {
-    return (await this.pool.status()).models.map(({ id }) => id);
-  }
-
-  #plan(model: ModelFile) {
-    this.planned++;
-    if (model.sizeBytes > 100) {
-      return Promise.reject(new DomainError("not_enough_memory", `${model.id} needs ${model.sizeBytes} of 100`));
-    }
-    const { path: _path, ...rest } = model;
-    const description = {
-      ...rest,
-      capabilities: { tools: false, reasoning: false, vision: false, infill: false },
-      dimensions: null,
-      contextTokensMax: 1_024,
-      sequences: 2,
-    };
-    return Promise.resolve({ description, memoryBytes: model.sizeBytes });
-  }
-
-  #open(id: string, hooks: EngineHooks): ScriptedEngine {
-    const engine = createScriptedEngine({ model: { id } });
-    const dispose = engine[Symbol.asyncDispose].bind(engine);
-    engine[Symbol.asyncDispose] = async () => {
-      await dispose();
-      await this.unloading;
-      this.steps.push(`-${id}`);
-    };
-    this.steps.push(`+${id}`);
-    this.opened.push({ id, engine, hooks });
-    if (this.loadsAtOnce) queueMicrotask(() => hooks.onReady());
-    return engine;
-  }
-
-  #setAlarm(delayMs: number, work: () => void): () => void {
-    const alarm = { atMs: this.nowMs + delayMs, work };
-    this.alarms.push(alarm);
-    return () => {
-      if (this.alarms.includes(alarm)) this.alarms.splice(this.alarms.indexOf(alarm), 1);
-    };
-  }
-}
-
-function makeEmbedder(engine: ScriptedEngine): EmbeddingEngine {
-  return {
-    describe: () => engine.describe(),
-    tokenize: (text) => engine.tokenize(text),
-    status: () => engine.status(),
-    embed: ({ inputs }) => Promise.resolve({ vectors: inputs.map(() => Float32Array.of(1)), promptTokens: 7 }),
-    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
-  };
-}
 
 function embedWith(model: string): EmbedRequest {
   return EmbedRequest.parse({ id: "r", owner: "local", model, inputs: ["a", "b"] });
 }
 
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+/** Scripted models behind a pool, the chat model loaded. */
+async function openScripted(part: Partial<ModelDescription> = {}) {
+  const scripted = new ScriptedInference({ model: part });
+  const { engine } = scripted;
+  const descriptions = await scripted.list();
+  const find = (id: string) => descriptions.find((model) => model.id === id)!;
+  const pool = new ModelPool({
+    models: descriptions.map(({ id, kind }) => modelOf(id, 10, { kind })),
+    defaultModelId: "scripted",
+    memoryBytesMax: 100,
+    keepAliveMs: 300_000,
+    queuedMax: 64,
+    plan: ({ id }) => Promise.resolve({ description: find(id), memoryBytes: 10 }),
+    inspect: () => Promise.resolve(),
+    openChat: (_model, hooks) => {
+      queueMicrotask(() => hooks.onReady());
+      return engine;
+    },
+    openEmbedding: ({ id }, hooks) => {
+      queueMicrotask(() => hooks.onReady());
+      return {
+        describe: () => Promise.resolve(find(id)),
+        tokenize: (text) => engine.tokenize(text),
+        status: () => Promise.resolve({ state: "ready", active: 0, queued: 0, queuedMax: 64, rssBytes: 1 }),
+        embed: (request, signal) => scripted.embed(request, signal),
+        [Symbol.asyncDispose]: () => Promise.resolve(),
+      };
+    },
+  });
+  await pool.keep({ model: "scripted", keepAliveMs: null });
+  return { pool, engine };
 }
 
+testInference("A pool", async (part) => {
+  const { pool, engine } = await openScripted(part);
+  const dispose = () => pool[Symbol.asyncDispose]();
+  return { inference: pool, engine, model: "scripted", embedder: "scripted-embedder", [Symbol.asyncDispose]: dispose };
+});
+
 Deno.test("ModelPool lists every model without loading one, the default first", async () => {
-  const bench = new Bench([modelOf("b", 10), modelOf("a", 10), modelOf("c", 10)], { defaultModelId: "a" });
+  const bench = new PoolBench([modelOf("b", 10), modelOf("a", 10), modelOf("c", 10)], { defaultModelId: "a" });
   assert.deepEqual((await bench.pool.list()).map(({ id }) => id), ["a", "b", "c"]);
   assert.equal((await bench.pool.describe("c")).contextTokensMax, 1_024);
   assert.deepEqual(bench.steps, []);
@@ -166,7 +63,7 @@ Deno.test("ModelPool lists every model without loading one, the default first", 
 });
 
 Deno.test("ModelPool loads what is asked for, once, and answers with it", async () => {
-  const bench = new Bench([modelOf("a", 40), modelOf("b", 40)]);
+  const bench = new PoolBench([modelOf("a", 40), modelOf("b", 40)]);
   const answers = await Promise.all([bench.ask("a"), bench.ask("b"), bench.ask("a"), bench.ask("b")]);
   assert.deepEqual(answers, ["hello", "hello", "hello", "hello"]);
   assert.deepEqual(bench.steps, ["+a", "+b"]);
@@ -179,7 +76,7 @@ Deno.test("ModelPool loads what is asked for, once, and answers with it", async 
 });
 
 Deno.test("ModelPool names the models there are to one who asks for another", async () => {
-  const { pool } = new Bench([modelOf("a", 40), modelOf("b", 40)]);
+  const { pool } = new PoolBench([modelOf("a", 40), modelOf("b", 40)]);
   const refusal = { code: "model_not_found", message: 'Unknown model "c"; there is "a", "b"' };
   await assert.rejects(pool.describe("c"), refusal);
   await assert.rejects(Array.fromAsync(pool.chat(requestOf("x", { model: "c" }), never)), refusal);
@@ -187,7 +84,7 @@ Deno.test("ModelPool names the models there are to one who asks for another", as
 });
 
 Deno.test("ModelPool embeds with embedding models and chats with the others", async () => {
-  const { pool, steps } = new Bench([modelOf("a", 40), modelOf("e", 40, { kind: "embedding" })]);
+  const { pool, steps } = new PoolBench([modelOf("a", 40), modelOf("e", 40, { kind: "embedding" })]);
   assert.deepEqual(await pool.embed(embedWith("e"), never), {
     vectors: [Float32Array.of(1), Float32Array.of(1)],
     promptTokens: 7,
@@ -199,7 +96,13 @@ Deno.test("ModelPool embeds with embedding models and chats with the others", as
 });
 
 Deno.test("ModelPool makes room by unloading the least recently used, those kept for ever last", async () => {
-  const bench = new Bench([modelOf("a", 30), modelOf("b", 30), modelOf("c", 30), modelOf("d", 30), modelOf("e", 80)]);
+  const bench = new PoolBench([
+    modelOf("a", 30),
+    modelOf("b", 30),
+    modelOf("c", 30),
+    modelOf("d", 30),
+    modelOf("e", 80),
+  ]);
   for (const id of ["a", "b", "c", "b"]) {
     bench.nowMs++;
     await bench.ask(id);
@@ -211,7 +114,7 @@ Deno.test("ModelPool makes room by unloading the least recently used, those kept
 });
 
 Deno.test("ModelPool loads nothing before the memory of what went is free", async () => {
-  const bench = new Bench([modelOf("a", 60), modelOf("b", 60)]);
+  const bench = new PoolBench([modelOf("a", 60), modelOf("b", 60)]);
   await bench.ask("a");
   const { promise, resolve } = Promise.withResolvers<void>();
   bench.unloading = promise;
@@ -224,7 +127,7 @@ Deno.test("ModelPool loads nothing before the memory of what went is free", asyn
 });
 
 Deno.test("ModelPool never unloads a model in use, and refuses with the numbers what does not fit beside it", async () => {
-  const bench = new Bench([modelOf("a", 50e9), modelOf("b", 30e9), modelOf("c", 60e9)], {
+  const bench = new PoolBench([modelOf("a", 50e9), modelOf("b", 30e9), modelOf("c", 60e9)], {
     memoryBytesMax: 100e9,
     plan: (model) => Promise.resolve({ description: { ...model } as never, memoryBytes: model.sizeBytes }),
   });
@@ -244,14 +147,14 @@ Deno.test("ModelPool never unloads a model in use, and refuses with the numbers 
 });
 
 Deno.test("ModelPool refuses what can never fit, and offers it to nobody", async () => {
-  const bench = new Bench([modelOf("a", 10), modelOf("huge", 101)]);
+  const bench = new PoolBench([modelOf("a", 10), modelOf("huge", 101)]);
   await assert.rejects(bench.ask("huge"), { code: "not_enough_memory", message: "huge needs 101 of 100" });
   assert.deepEqual((await bench.pool.list()).map(({ id }) => id), ["a"]);
   assert.deepEqual(bench.steps, []);
 });
 
 Deno.test("ModelPool unloads a model that nobody asked for as long as it is kept, and the default never", async () => {
-  const bench = new Bench([modelOf("a", 10), modelOf("b", 10)]);
+  const bench = new PoolBench([modelOf("a", 10), modelOf("b", 10)]);
   await bench.ask("a");
   const leave = await bench.occupy("b");
   await bench.pass(1_000);
@@ -267,7 +170,7 @@ Deno.test("ModelPool unloads a model that nobody asked for as long as it is kept
 });
 
 Deno.test("ModelPool keeps a model as long as the last request says", async () => {
-  const bench = new Bench([modelOf("a", 10), modelOf("b", 10)]);
+  const bench = new PoolBench([modelOf("a", 10), modelOf("b", 10)]);
   const expiry = async (id: string) => (await bench.pool.status()).models.find((model) => model.id === id)?.expiresAtMs;
   await bench.ask("b", { keepAliveMs: 50 });
   assert.equal(await expiry("b"), 1_050);
@@ -286,7 +189,7 @@ Deno.test("ModelPool keeps a model as long as the last request says", async () =
 });
 
 Deno.test("ModelPool.keep() waits for the weights, and with 0 unloads once nobody uses the model", async () => {
-  const bench = new Bench([modelOf("a", 10), modelOf("b", 10)]);
+  const bench = new PoolBench([modelOf("a", 10), modelOf("b", 10)]);
   bench.loadsAtOnce = false;
   let kept = false;
   const keeping = bench.pool.keep({ model: "b", keepAliveMs: null }).then(() => kept = true);
@@ -305,7 +208,7 @@ Deno.test("ModelPool.keep() waits for the weights, and with 0 unloads once nobod
 });
 
 Deno.test("ModelPool lets so many wait for a model that is being loaded, and those go who leave", async () => {
-  const bench = new Bench([modelOf("a", 60), modelOf("b", 60)], { queuedMax: 2 });
+  const bench = new PoolBench([modelOf("a", 60), modelOf("b", 60)], { queuedMax: 2 });
   await bench.ask("a");
   const { promise, resolve } = Promise.withResolvers<void>();
   bench.unloading = promise;
@@ -324,7 +227,7 @@ Deno.test("ModelPool lets so many wait for a model that is being loaded, and tho
 });
 
 Deno.test("ModelPool tells everybody why a model cannot be loaded, frees its room, and tries again for the next", async () => {
-  const bench = new Bench([modelOf("a", 60), modelOf("b", 60)]);
+  const bench = new PoolBench([modelOf("a", 60), modelOf("b", 60)]);
   bench.loadsAtOnce = false;
   const keeping = bench.pool.keep({ model: "b", keepAliveMs: null });
   await settle();
@@ -341,7 +244,7 @@ Deno.test("ModelPool tells everybody why a model cannot be loaded, frees its roo
 
 Deno.test("ModelPool says so when the file of a model is gone, and opens no engine", async () => {
   const missing = new DomainError("model_not_found", 'Cannot load model "a": its file is missing');
-  const bench = new Bench([modelOf("a", 60)], { inspect: () => Promise.reject(missing) });
+  const bench = new PoolBench([modelOf("a", 60)], { inspect: () => Promise.reject(missing) });
   await assert.rejects(bench.ask("a"), missing);
   await assert.rejects(bench.pool.keep({ model: "a", keepAliveMs: null }), missing);
   assert.deepEqual(bench.steps, []);
@@ -349,7 +252,7 @@ Deno.test("ModelPool says so when the file of a model is gone, and opens no engi
 });
 
 Deno.test("ModelPool.setModels() serves new models and unloads those that changed or went, when nobody uses them", async () => {
-  const bench = new Bench([modelOf("a", 30), modelOf("b", 30), modelOf("c", 30)]);
+  const bench = new PoolBench([modelOf("a", 30), modelOf("b", 30), modelOf("c", 30)]);
   await bench.ask("b");
   const leave = await bench.occupy("c");
   bench.pool.setModels([modelOf("a", 30), modelOf("c", 30, { modifiedAtMs: 2 }), modelOf("d", 30)]);
@@ -364,7 +267,7 @@ Deno.test("ModelPool.setModels() serves new models and unloads those that change
 });
 
 Deno.test("ModelPool.setModels() keeps a model loaded of which only the name is another", async () => {
-  const bench = new Bench([modelOf("a", 30)]);
+  const bench = new PoolBench([modelOf("a", 30)]);
   await bench.ask("a");
   bench.pool.setModels([modelOf("a", 30, { name: "Another name" })]);
   assert.equal((await bench.pool.describe("a")).name, "Another name");
@@ -374,7 +277,7 @@ Deno.test("ModelPool.setModels() keeps a model loaded of which only the name is 
 
 Deno.test("ModelPool.forget() reaches what is loaded and what is stored", async () => {
   const forgotten: string[] = [];
-  const bench = new Bench([modelOf("a", 30), modelOf("e", 30, { kind: "embedding" })], {
+  const bench = new PoolBench([modelOf("a", 30), modelOf("e", 30, { kind: "embedding" })], {
     forgetStored: (owner) => Promise.resolve(void forgotten.push(`stored ${owner}`)),
   });
   await bench.ask("a");
@@ -385,7 +288,7 @@ Deno.test("ModelPool.forget() reaches what is loaded and what is stored", async 
 });
 
 Deno.test("ModelPool ends what is under way and unloads everything when it is disposed of", async () => {
-  const bench = new Bench([modelOf("a", 30), modelOf("b", 30)]);
+  const bench = new PoolBench([modelOf("a", 30), modelOf("b", 30)]);
   await bench.ask("a");
   let closing: Promise<void> | null = null;
   const answering = (async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { testChatEngine } from "../../tests/contract/chat_engine.ts";
+import { testInference } from "../../tests/contract/inference.ts";
 import { requestOf as requestTo } from "../../tests/fixtures/chat_request.ts";
+import { serve } from "../../tests/fixtures/http.ts";
 import { puppetModel } from "../../tests/fixtures/puppet_command.ts";
 import { ScriptedWorker } from "../../tests/fixtures/worker_inference.ts";
 import { EmbedRequest } from "../contracts/embedding.ts";
@@ -41,22 +42,21 @@ async function failureOf(work: Promise<unknown>): Promise<DomainError> {
   return error;
 }
 
-testChatEngine("A worker client", ({ sequences }) => {
-  const worker = new ScriptedWorker({ model: { id: "test-model", contextTokensMax: 1_024, sequences } });
+testInference("A worker client", (model) => {
+  const worker = new ScriptedWorker({ model: { ...model } });
   const app = createWorkerApp({ inference: worker, token });
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => app.fetch(request));
-  const client = createWorkerClient({ url: `http://127.0.0.1:${server.addr.port}`, token });
-  const close = async () => {
-    await client[Symbol.asyncDispose]();
-    await worker[Symbol.asyncDispose]();
-    await server.shutdown();
-  };
+  const server = serve(app);
+  const inference = createWorkerClient({ url: server.url, token });
   return {
-    describe: () => client.describe("test-model"),
-    tokenize: (text) => client.tokenize({ model: "test-model", text }),
-    status: () => client.status(),
-    chat: (request, signal) => client.chat(request, signal),
-    [Symbol.asyncDispose]: close,
+    inference,
+    engine: worker.engine,
+    model: "scripted",
+    embedder: "scripted-embedder",
+    async [Symbol.asyncDispose]() {
+      await inference[Symbol.asyncDispose]();
+      await worker[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
   };
 });
 
