@@ -7,7 +7,10 @@ const PIECE_CHARACTERS = 1_024;
 /** The beginning of a conversation: everything up to and with one of its messages. */
 export interface Prefix {
   key: string;
-  /** Characters from the conversation's beginning to here. */
+  /**
+   * Characters that whoever was given this beginning has computed: up to here, and the answer that follows, because it
+   * wrote that or one like it. Clients send answers back in forms of their own, so that the answer itself proves nothing.
+   */
   characters: number;
 }
 
@@ -53,10 +56,11 @@ export function listPrefixes({ owner, model, messages, prompt, tools }: ChatRequ
   const hash = createHash("sha256").update(JSON.stringify([owner, model, tools]));
   const pieces = prompt === null ? (messages ?? []).map((message) => JSON.stringify(message)) : cut(prompt);
   let characters = 0;
-  return pieces.map((piece) => {
+  return pieces.map((piece, at) => {
     hash.update(piece).update("\0");
     characters += piece.length;
-    return { key: hash.copy().digest("base64"), characters };
+    const answer = messages?.[at + 1]?.role === "assistant" ? pieces[at + 1]!.length : 0;
+    return { key: hash.copy().digest("base64"), characters: characters + answer };
   });
 }
 

@@ -152,9 +152,10 @@ class Router implements Inference {
   async *#chatLocally(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatEvent, void, void> {
     const prefixes = this.#replicas.length > 1 ? listPrefixes(request) : [];
     const tried = new Set<Replica>();
+    let refusal: unknown = null;
     for (;;) {
       const replica = this.#pickFor(prefixes, await this.#listAlive(tried));
-      if (replica === null) throw await this.#unknown(request.model);
+      if (replica === null) throw refusal ?? await this.#unknown(request.model);
       tried.add(replica);
       using _ = replica.enter();
       let admitted = false;
@@ -166,7 +167,8 @@ class Router implements Inference {
         }
         return;
       } catch (error) {
-        if (admitted || tried.size === this.#replicas.length || !isElsewhere(error)) throw error;
+        if (admitted || !isElsewhere(error)) throw error;
+        refusal ??= error;
       }
     }
   }
@@ -174,27 +176,29 @@ class Router implements Inference {
   /** Asks a replica something short, or with `heavy` something that keeps it busy; another one when that is gone. */
   async #askLocally<Answer>(model: string, { ask, heavy }: LocalQuestion<Answer>): Promise<Answer> {
     const tried = new Set<Replica>();
+    let refusal: unknown = null;
     for (;;) {
       const alive = await this.#listAlive(tried);
       const replica = heavy ? this.#pickIdlest(alive) : alive[0] ?? null;
-      if (replica === null) throw await this.#unknown(model);
+      if (replica === null) throw refusal ?? await this.#unknown(model);
       tried.add(replica);
       using _ = heavy ? replica.enter() : null;
       try {
         return await ask(replica.inference);
       } catch (error) {
-        if (tried.size === this.#replicas.length || !isElsewhere(error)) throw error;
+        if (!isElsewhere(error)) throw error;
+        refusal ??= error;
       }
     }
   }
 
-  /** Replicas to ask among those that were not tried: those that live, or all when none does. */
-  async #listAlive(tried: ReadonlySet<Replica>): Promise<Replica[]> {
+  /** Replicas that live among those that were not tried; at first all when none does, since one may be back soon. */
+  async #listAlive(tried: ReadonlySet<Replica>): Promise<readonly Replica[]> {
+    if (this.#replicas.length < 2) return tried.size === 0 ? this.#replicas : [];
     const left = this.#replicas.filter((replica) => !tried.has(replica));
-    if (left.length < 2) return left;
     const answers = await Promise.all(left.map((replica) => replica.isAlive()));
     const alive = left.filter((_, at) => answers[at]);
-    return alive.length > 0 ? alive : left;
+    return alive.length === 0 && tried.size === 0 ? left : alive;
   }
 
   /** Waits for nothing, so that requests which come together are spread. */
