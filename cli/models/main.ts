@@ -1,19 +1,27 @@
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import type { ModelManifest } from "../../lib/contracts/manifest.ts";
 import { type Catalog, type CatalogEntry, openCatalog } from "../../lib/catalog/catalog.ts";
 import { createProgressPrinter, formatBytes } from "../../lib/catalog/progress.ts";
+import { PURPOSE_NAMES, recommend } from "../../lib/catalog/recommend.ts";
 import { readSettings } from "../../lib/env.ts";
 import { DomainError } from "../../lib/errors.ts";
+import { measureFreeMemory, measureTotalMemory } from "../../lib/free_memory.ts";
+import { renderRecommendations } from "./recommendations.ts";
+import { formatTable } from "./table.ts";
 
 const HELP = `Usage: deno task models <command>
 
   list                          what is here and what can be had
+  recommend [--for copilot]     what fits the memory of this machine, the best first; --json for programs
   pull <id>                     fetch a model; goes on where an earlier pull stopped
+  pull hf.co/<owner>/<repo>     fetch a GGUF model of the hub; :Q8_0 behind it chooses a quantization
   import <file.gguf> [--id x]   copy a GGUF file in; --force replaces a model of that id
   verify [id]                   read a model, or all, and compare checksums
   remove <id>                   delete a model, or what an unfinished pull left
 
-Models are in $ROOKERY_DATA/models (./data/models). Any GGUF file put there is found as well.
+Models are in $ROOKERY_DATA/models (./data/models). Any GGUF file put there is found as well, and any folder with an
+ONNX model.
 Serve one with ROOKERY_MODEL=<id>. Exit codes: 0 done, 1 failed, 2 not understood, 130 stopped.
 `;
 
@@ -61,8 +69,9 @@ function describeSize({ sizeBytes }: CatalogEntry): string {
 
 function describeKind(entry: CatalogEntry): string {
   if (entry.state === "installed") {
-    const { name, quantization, contextTokensTrained, licence } = entry.model;
-    return [name, quantization, `${contextTokensTrained} tokens`, licence].filter((part) => part !== null).join(", ");
+    const { name, kind, quantization, contextTokensTrained, licence } = entry.model;
+    return [name, kind === "chat" ? null : kind, quantization, `${contextTokensTrained} tokens`, licence]
+      .filter((part) => part !== null).join(", ");
   }
   if (entry.manifest === null) return entry.name;
   const { name, kind, contextTokens, memoryBytes, licence } = entry.manifest;
@@ -75,19 +84,33 @@ function describeKind(entry: CatalogEntry): string {
   ].filter((part) => part !== null).join(", ");
 }
 
-function formatTable(rows: string[][]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd());
-  return lines.join("\n") + "\n";
+async function recommendModels(
+  { catalog }: Session,
+  { purpose, json }: { purpose: string; json: boolean },
+): Promise<number> {
+  const known = PURPOSE_NAMES.find((name) => name === purpose);
+  if (known === undefined) throw new UsageError(`--for takes ${PURPOSE_NAMES.join(" or ")}`);
+  const entries = await catalog.list();
+  const manifests = entries.flatMap(({ manifest }) => manifest ?? []);
+  const memory = { totalBytes: measureTotalMemory(), freeBytes: measureFreeMemory() };
+  const recommendations = recommend({ manifests, memoryBytes: memory.totalBytes, purpose: known });
+  const installed = new Set(entries.filter(({ state }) => state === "installed").map(({ id }) => id));
+  print(renderRecommendations(recommendations, { memory, purpose: known, installed, json }));
+  return 0;
+}
+
+function describeLicence({ name, licence }: ModelManifest): string {
+  return `${name}, licence: ${licence === null ? "unknown" : `${licence.name}, ${licence.url}`}\n`;
 }
 
 async function pullModel(session: Session, id: string): Promise<number> {
   const { printer, options } = followProgress(session);
   const manifest = (await session.catalog.list()).find((entry) => entry.id === id)?.manifest;
-  if (manifest?.licence) print(`${manifest.name}, licence: ${manifest.licence.name}, ${manifest.licence.url}\n`);
+  if (manifest) print(describeLicence(manifest));
   try {
     const model = await session.catalog.pull(id, options);
     printer.end();
+    if (!manifest && model.licence !== null) print(`${model.name}, licence: ${model.licence}\n`);
     print(`"${model.id}" is here: ${model.path}\n`);
     return 0;
   } finally {
@@ -119,10 +142,13 @@ async function verifyModels(session: Session, id: string | undefined): Promise<n
 async function verifyModel(session: Session, id: string): Promise<boolean> {
   const { printer, options } = followProgress(session);
   try {
-    const { sha256, expectedSha256, intact } = await session.catalog.verify(id, options);
+    const { sha256, expectedSha256, intact, changedFiles } = await session.catalog.verify(id, options);
     printer.end();
-    if (!intact) complain(`${id}: changed. Its SHA-256 is ${sha256} and should be ${expectedSha256}\n`);
-    else print(`${id}: ${expectedSha256 === null ? "recorded" : "intact"}, SHA-256 ${sha256}\n`);
+    if (!intact) {
+      complain(
+        `${id}: changed (${changedFiles.join(", ")}). Its SHA-256 is ${sha256} and should be ${expectedSha256}\n`,
+      );
+    } else print(`${id}: ${expectedSha256 === null ? "recorded" : "intact"}, SHA-256 ${sha256}\n`);
     return intact;
   } catch (error) {
     printer.end();
@@ -144,15 +170,21 @@ function readCommand(args: string[]): (session: Session) => Promise<number> {
     if (operand === undefined) throw new UsageError(`${name} needs ${what}`);
     return operand;
   };
-  const { id, force = false } = values;
+  const { id, force = false, json = false, for: purpose } = values;
   if (rest.length > 0) throw new UsageError(`too much: ${rest.join(" ")}`);
   if (name !== "import" && (id !== undefined || force)) throw new UsageError("--id and --force belong to import");
+  if (name !== "recommend" && (json || purpose !== undefined)) {
+    throw new UsageError("--for and --json belong to recommend");
+  }
   switch (name) {
+    case "recommend":
+      if (operand !== undefined) throw new UsageError(`too much: ${operand}`);
+      return (session) => recommendModels(session, { purpose: purpose ?? "chat", json });
     case "list":
       if (operand !== undefined) throw new UsageError(`too much: ${operand}`);
       return listModels;
     case "pull": {
-      const model = needed("the id of a model");
+      const model = needed("the id of a model, or hf.co/<owner>/<repo>");
       return (session) => pullModel(session, model);
     }
     case "import": {
@@ -175,7 +207,12 @@ function parseCommandLine(args: string[]) {
     return parseArgs({
       args,
       allowPositionals: true,
-      options: { id: { type: "string" }, force: { type: "boolean" } },
+      options: {
+        id: { type: "string" },
+        force: { type: "boolean" },
+        for: { type: "string" },
+        json: { type: "boolean" },
+      },
     });
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));

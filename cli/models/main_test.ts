@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { hash, makeModel, ModelsHome, waitForBytes } from "../../tests/fixtures/models.ts";
-import { RawServer } from "../../tests/fixtures/raw_server.ts";
+import { RawServer, replyWithFile } from "../../tests/fixtures/raw_server.ts";
 
 const MODEL = makeModel(1);
 const MAIN = join(import.meta.dirname!, "main.ts");
@@ -30,7 +30,16 @@ Deno.test("models says how it is used, and what it did not understand", async ()
   const help = await run(home, "--help");
   assert.equal(help.code, 0);
   assert.match(help.out, /^Usage: deno task models/);
-  for (const args of [["fetch"], ["pull"], ["pull", "a", "b"], ["list", "--id", "x"], ["list", "--what"], ["import"]]) {
+  for (
+    const args of [["fetch"], ["pull"], ["pull", "a", "b"], ["list", "--id", "x"], ["list", "--what"], ["import"], [
+      "recommend",
+      "x",
+    ], [
+      "recommend",
+      "--for",
+      "x",
+    ], ["list", "--json"]]
+  ) {
     const { code, out, err } = await run(home, ...args);
     assert.equal(code, 2, args.join(" "));
     assert.equal(out, "");
@@ -60,7 +69,10 @@ Deno.test("models imports, lists, verifies and removes a file", async () => {
   await Deno.writeFile(home.path("mine.gguf"), flipped);
   const verified = await run(home, "verify");
   assert.equal(verified.code, 1);
-  assert.match(verified.err, new RegExp(`mine: changed\\. Its SHA-256 is ${hash(flipped)} and should be`));
+  assert.match(
+    verified.err,
+    new RegExp(`mine: changed \\(mine\\.gguf\\)\\. Its SHA-256 is ${hash(flipped)} and should be`),
+  );
 
   const removed = await run(home, "remove", "mine");
   assert.equal(removed.code, 0);
@@ -100,4 +112,36 @@ Deno.test({
   assert.match(err, /was stopped; pull again to go on/);
   assert.equal((await Deno.stat(part)).size, 1_000_000);
   assert.match((await run(home, "list")).out, /^llama-3\.2-3b-instruct +unfinished/m);
+});
+
+Deno.test("models pulls a model by its name on a hub, and lists it with its licence", async () => {
+  const repository = {
+    id: "Owner/Tiny-GGUF",
+    cardData: { license: "mit" },
+    siblings: [{ rfilename: "Tiny-Q8_0.gguf", size: MODEL.length, lfs: { sha256: hash(MODEL) } }],
+  };
+  await using hub = new RawServer(async (request, reply) => {
+    if (!request.path.startsWith("/api/")) return await replyWithFile(request, { reply, bytes: MODEL });
+    const bytes = new TextEncoder().encode(JSON.stringify(repository));
+    await reply.head(200, { "content-length": bytes.length });
+    await reply.body(bytes);
+  });
+  await using home = await ModelsHome.create();
+  const pulled = await finish(start(home, ["pull", "hf.co/owner/tiny-gguf"], { HF_ENDPOINT: hub.url }));
+  assert.equal(pulled.code, 0, pulled.err);
+  assert.match(pulled.out, /"tiny-q8_0" is here: /);
+  assert.match(pulled.out, /licence: mit/);
+  assert.match((await run(home, "list")).out, /^tiny-q8_0 +installed +263 kB +Tiny Q8_0, Q4_K_M, 2048 tokens, mit$/m);
+});
+
+Deno.test("models recommend tells what fits this machine, and what to do next", async () => {
+  await using home = await ModelsHome.create();
+  const { code, out } = await run(home, "recommend", "--for", "copilot");
+  assert.equal(code, 0);
+  assert.match(out, /^This machine has [\d.]+ GB of memory, [\d.]+ GB of it free now\.$/m);
+  assert.match(out, /^smollm2-135m +no +\? +98\.4 MB +Apache-2\.0 +was trained for 8,192 tokens; 32,768 are needed$/m);
+  const json = JSON.parse((await run(home, "recommend", "--json")).out);
+  assert.equal(json.purpose, "chat");
+  const ids: string[] = json.models.map(({ id }: { id: string }) => id);
+  assert.ok(ids.includes("qwen3-8b") && !ids.includes("all-minilm-l6-v2"), ids.join());
 });

@@ -101,7 +101,8 @@ export async function describeHubModel(name: HubName, context: HubContext): Prom
     contextTokens: repository.gguf?.context_length ?? null,
     memoryBytes: null,
     attention: null,
-    activeParameters: null,
+    parameters: null,
+    goodAt: [],
     files: [{ name: `${id}.gguf`, sizeBytes: file.sizeBytes, sha256: file.sha256, sources: [source] }],
   };
 }

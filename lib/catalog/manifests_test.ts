@@ -9,7 +9,23 @@ const SHIPPED = join(import.meta.dirname!, "../../models");
 
 Deno.test("the manifests that Rookery ships are valid, and every source of theirs is understood", async () => {
   const manifests = await readManifests(SHIPPED);
-  assert.deepEqual(manifests.map((manifest) => manifest.id), ["gemma-3-270m", "llama-3.2-3b-instruct", "smollm2-135m"]);
+  assert.deepEqual(manifests.map((manifest) => manifest.id), [
+    "all-minilm-l6-v2",
+    "gemma-3-270m",
+    "gemma-4-e4b-it",
+    "gpt-oss-20b",
+    "llama-3.2-3b-instruct",
+    "qwen3-4b-instruct-2507",
+    "qwen3-8b",
+    "qwen3-coder-30b-a3b-instruct",
+    "smollm2-135m",
+  ]);
+  for (const { id, kind, licence, contextTokens, memoryBytes, attention, parameters, goodAt } of manifests) {
+    // What people decide by is known of each.
+    assert.ok(licence && contextTokens && memoryBytes && parameters, id);
+    assert.ok(parameters.active <= parameters.total, id);
+    assert.equal(attention !== null && goodAt.length > 0, kind === "chat", id);
+  }
   for (const file of manifests.flatMap(({ files }) => files)) {
     const pieces = file.parts ?? [{ sources: file.sources ?? [] }];
     for (const source of pieces.flatMap((piece) => piece.sources)) assert.ok(parseSource(source).kind);

@@ -97,8 +97,11 @@ export const ModelManifest = z.strictObject({
   memoryBytes: z.number().int().positive().nullable(),
   /** Null when it is not known, and for models that keep no context. */
   attention: z.array(AttentionLayers).min(1).nullable().default(null),
-  /** Weights that one token passes through: what decides how fast it answers. Null when it is not known. */
-  activeParameters: z.number().int().positive().nullable().default(null),
+  /** Weights in all, and those that one token passes through: fewer in a mixture of experts. Null when not known. */
+  parameters: z.strictObject({ total: z.number().int().positive(), active: z.number().int().positive() })
+    .nullable().default(null),
+  /** What its makers trained it for, for recommendations; what it can do is read from its template. */
+  goodAt: z.array(z.enum(["chat", "tools", "code"])).default([]),
   files: z.array(ManifestFile).min(1).max(64),
 }).superRefine((manifest, context) => {
   const complain = (message: string, path: (string | number)[]): void =>
