@@ -1,11 +1,13 @@
 import { DomainError } from "../../lib/errors.ts";
 
-/** How fields of the engine's request are called in a client's API: the first pattern that matches a param rewrites it. */
+/**
+ * How a client's API calls fields that the engine names as OpenAI's chat completions do: the first pattern that matches
+ * a param rewrites it.
+ */
 export type ParamNames = readonly (readonly [engine: RegExp, client: string])[];
 
 /**
- * What `asking` resolves to. A field that it is refused for is called as the client knows it, who never saw the engine's
- * own request.
+ * What `asking` resolves to. A field that it is refused for is called as the client has written it.
  *
  * @throws {DomainError} what `asking` throws.
  */

@@ -33,18 +33,12 @@ export function asksOldForm({ functions }: ChatBody): boolean {
   return (functions ?? []).length > 0;
 }
 
-/** How a body calls the fields that the engine refuses. */
+/** How a body calls fields where it differs from the form that the engine knows. */
 export function nameParams(body: ChatBody): ParamNames {
-  const parameters = asksOldForm(body) ? "functions$1.parameters" : "tools$1.function.parameters";
-  const schema = body.response_format?.type === "json_schema" ? "json_schema.schema" : "schema";
-  return [
-    [/^tools(\[\d+\])\.parameters/, parameters],
-    [/^tools(\[\d+\])/, asksOldForm(body) ? "functions$1" : "tools$1.function"],
-    [/^toolChoice/, asksOldForm(body) ? "function_call" : "tool_choice"],
-    [/^format\.schema/, `response_format.${schema}`],
-    [/^format/, "response_format"],
-    [/^sampling\.logitBias/, "logit_bias"],
-  ];
+  const names: [RegExp, string][] = [];
+  if (body.response_format?.type === "json_object") names.push([/^response_format\.json_schema/, "response_format"]);
+  if (!asksOldForm(body)) return names;
+  return [...names, [/^tools(\[\d+\])\.function/, "functions$1"], [/^tool_choice/, "function_call"]];
 }
 
 function toToolFields(body: ChatBody): { tools: Tool[]; toolChoice: ToolChoice; parallelToolCalls: boolean } {

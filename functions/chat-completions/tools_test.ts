@@ -13,6 +13,7 @@ const SCHEMA = { type: "object", properties: { path: { type: "string" } }, requi
 const READ = { name: "read", description: "Reads a file", parameters: SCHEMA, strict: true };
 const LIST = { name: "list" };
 const TOOLS = [READ, LIST].map((definition) => ({ type: "function", function: definition }));
+const SCHEMA_PARAM = "response_format.json_schema.schema";
 const CALLS: ScriptStep[] = [
   { type: "tool_call", index: 0, id: "call_a", name: "read" },
   { type: "tool_arguments", index: 0, text: '{"path":' },
@@ -107,14 +108,11 @@ Deno.test("128 tools are served", async () => {
 
 Deno.test("What the engine refuses is named as the client wrote it", async () => {
   const places: [changes: object, engine: string, client: string][] = [
-    [{ tools: TOOLS }, "tools[1].parameters.if", "tools[1].function.parameters.if"],
-    [{ functions: [READ] }, "tools[0].parameters", "functions[0].parameters"],
-    [
-      { response_format: { type: "json_schema", json_schema: { schema: {} } } },
-      "format.schema.not",
-      "response_format.json_schema.schema.not",
-    ],
-    [{ response_format: { type: "json_object", schema: {} } }, "format.schema", "response_format.schema"],
+    [{ tools: TOOLS }, "tools[1].function.parameters", "tools[1].function.parameters"],
+    [{ functions: [READ] }, "tools[0].function.parameters", "functions[0].parameters"],
+    [{ functions: [READ], function_call: { name: "read" } }, "tool_choice", "function_call"],
+    [{ response_format: { type: "json_schema", json_schema: { schema: {} } } }, SCHEMA_PARAM, SCHEMA_PARAM],
+    [{ response_format: { type: "json_object", schema: {} } }, SCHEMA_PARAM, "response_format.schema"],
     [{}, "messages", "messages"],
   ];
   for (const [changes, param, named] of places) {

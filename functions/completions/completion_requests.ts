@@ -18,8 +18,8 @@ export interface CompletionRequests {
   perPrompt: number;
 }
 
-/** How a body calls the fields that the engine refuses. */
-export const PARAM_NAMES: ParamNames = [[/^sampling\.logitBias/, "logit_bias"], [/^messages$/, "prompt"]];
+/** How a body calls what the engine refuses. */
+export const PARAM_NAMES: ParamNames = [[/^messages$/, "prompt"]];
 
 /**
  * Translates a body for the engine: every prompt `n` times.

@@ -296,10 +296,16 @@ Deno.test("What the engine refuses decides the status, and is named as the clien
     const long = await postJson(app, PATH, { body: { ...HELLO, input: "x".repeat(300), stream } });
     assert.equal(long.status, 400);
     assert.partialDeepStrictEqual(await readJson(long), { error: { code: "context_length_exceeded", param: "input" } });
-    engine.enqueue({ refuse: new DomainError("invalid_request", "No", { param: "format.schema.not" }) });
-    const refused = await postJson(app, PATH, { body: { ...HELLO, stream } });
-    assert.equal(refused.status, 400);
-    assert.equal((await readJson(refused)).error.param, "text.format.schema.not");
+    const params = {
+      "tools[1].function.parameters": "tools[1].parameters",
+      "response_format.json_schema.schema": "text.format.schema",
+    };
+    for (const [param, named] of Object.entries(params)) {
+      engine.enqueue({ refuse: new DomainError("invalid_request", "No", { param }) });
+      const refused = await postJson(app, PATH, { body: { ...HELLO, stream } });
+      assert.equal(refused.status, 400);
+      assert.equal((await readJson(refused)).error.param, named);
+    }
   }
   const unknown = await postJson(app, PATH, { body: { ...HELLO, model: "gpt-4" } });
   assert.equal(unknown.status, 404);

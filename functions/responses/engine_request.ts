@@ -8,11 +8,11 @@ import { checkToolChoice, toTools } from "../_shared/tools.ts";
 import type { ResponseBody } from "./body.ts";
 import { toMessages } from "./input_items.ts";
 
-/** How a body calls the fields that the engine refuses. */
+/** How a body calls what the engine refuses. */
 export const PARAM_NAMES: ParamNames = [
-  [/^toolChoice/, "tool_choice"],
-  [/^format/, "text.format"],
-  [/^sampling\.logitBias/, "logit_bias"],
+  [/^tools(\[\d+\])\.function/, "tools$1"],
+  [/^response_format\.json_schema/, "text.format"],
+  [/^response_format/, "text.format"],
   [/^messages$/, "input"],
 ];
 
