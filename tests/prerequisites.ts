@@ -27,17 +27,22 @@ export function skipUnless<Value>(
   }
 }
 
-/** The path of `<id>.gguf` in `ROOKERY_TEST_MODELS`, which `deno task test` sets. */
+/** The path of `<id>.gguf`, or of the folder `<id>`, in `ROOKERY_TEST_MODELS`, which `deno task test` sets. */
 export function testModel(id: string): Prerequisite<string> {
-  const folder = Deno.env.get("ROOKERY_TEST_MODELS") ?? "";
+  const folder = (Deno.env.get("ROOKERY_TEST_MODELS") ?? "").replace(/\/$/, "");
   if (folder === "") return { missing: "ROOKERY_TEST_MODELS is not set, run `deno task test`" };
-  const path = `${folder.replace(/\/$/, "")}/${id}.gguf`;
+  if (exists(`${folder}/${id}.gguf`)) return { found: `${folder}/${id}.gguf` };
+  if (exists(`${folder}/${id}/config.json`)) return { found: `${folder}/${id}` };
+  return { missing: `there is no ${id}.gguf and no ${id} in ROOKERY_TEST_MODELS` };
+}
+
+function exists(path: string): boolean {
   try {
-    if (Deno.statSync(path).isFile) return { found: path };
+    return Deno.statSync(path).isFile;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
-  return { missing: `there is no ${id}.gguf in ROOKERY_TEST_MODELS` };
 }
 
 /** Whether `CI` says that this run decides about a change. */

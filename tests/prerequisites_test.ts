@@ -23,14 +23,17 @@ const NEEDS_A_MODEL = `skipUnless(testModel("absent"), "needs a model", () => De
 Deno.test("skipUnless() ignores tests whose model is missing and says why", async () => {
   const { success, text } = await runTestFile(NEEDS_A_MODEL, {});
   assert.equal(success, true);
-  assert.match(text, /needs a model \(skipped: there is no absent\.gguf in ROOKERY_TEST_MODELS\) \.\.\. ignored/);
+  assert.match(
+    text,
+    /needs a model \(skipped: there is no absent\.gguf and no absent in ROOKERY_TEST_MODELS\) \.\.\. ignored/,
+  );
   assert.match(text, /0 passed \| 0 failed \| 1 ignored/);
 });
 
 Deno.test("skipUnless() fails in CI where it would skip elsewhere", async () => {
   const { success, text } = await runTestFile(NEEDS_A_MODEL, { CI: "true" });
   assert.equal(success, false);
-  assert.match(text, /there is no absent\.gguf in ROOKERY_TEST_MODELS; in CI nothing may be skipped/);
+  assert.match(text, /there is no absent\.gguf and no absent in ROOKERY_TEST_MODELS; in CI nothing may be skipped/);
 });
 
 Deno.test("skipUnless() hands what it found to the tests that it registers", async () => {
@@ -40,13 +43,17 @@ Deno.test("skipUnless() hands what it found to the tests that it registers", asy
   assert.match(text, /found moon \.\.\. ok/);
 });
 
-Deno.test("testModel() finds the file of a model, and says so when nobody named a folder", async () => {
+Deno.test("testModel() finds the file or the folder of a model, and says so when nobody named a folder", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${folder}/tiny.gguf`, "");
     const source = 'console.log(JSON.stringify(testModel("tiny"))); Deno.test("a", () => {});';
     const found = await runTestFile(source, { ROOKERY_TEST_MODELS: `${folder}/` });
     assert.ok(found.text.includes(`{"found":"${folder}/tiny.gguf"}`));
+    await Deno.mkdir(`${folder}/wide`);
+    await Deno.writeTextFile(`${folder}/wide/config.json`, "{}");
+    const wide = await runTestFile(source.replace("tiny", "wide"), { ROOKERY_TEST_MODELS: folder });
+    assert.ok(wide.text.includes(`{"found":"${folder}/wide"}`));
     const missing = await runTestFile(source, { ROOKERY_TEST_MODELS: "" });
     assert.match(missing.text, /"missing":"ROOKERY_TEST_MODELS is not set, run `deno task test`"/);
   } finally {
