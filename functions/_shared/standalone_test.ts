@@ -97,6 +97,28 @@ for (const [name, path] of [["models", "/v1/models"], ["ollama", "/api/tags"], [
   });
 }
 
+const POSTS: Record<string, [path: string, body: object]> = {
+  completions: ["/v1/completions", { prompt: "hello" }],
+  responses: ["/v1/responses", { input: "hello" }],
+  tokenize: ["/v1/tokenize", { prompt: "hello" }],
+};
+
+for (const [name, [path, body]] of Object.entries(POSTS)) {
+  Deno.test(`${name} runs alone`, async () => {
+    await using served = await ServedFunction.start(name);
+    await using worker = startWorker("first");
+    await served.announceWorker(worker.address);
+    const response = await fetch(`${served.url}${path}`, {
+      method: "POST",
+      body: JSON.stringify({ model: "first", ...body }),
+      headers: { "content-type": "application/json" },
+    });
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get("content-type"), "application/json");
+    assert.match(await response.text(), /"text":"hello"|"count":5/);
+  });
+}
+
 Deno.test("A function that runs alone without a key answers this machine only", async () => {
   const createApp = (): App => createFunction("test").get("/", (c) => c.text("hello")) as App;
   const connect = () => new ScriptedInference();
