@@ -20,6 +20,8 @@ Deno.test("readSettings() takes the defaults from an empty environment", () => {
     dataDir: "./data",
     modelId: "smollm2-135m",
     apiKey: null,
+    memoryBytes: null,
+    keepAliveMs: 300_000,
     contextTokens: null,
     sequences: null,
     queuedMax: 64,
@@ -55,6 +57,19 @@ Deno.test("readSettings() reads every kind of value", () => {
   assert.deepEqual(settings.allowedHosts, ["rookery.lan", "192.168.1.20:8000"]);
   assert.deepEqual(settings.allowedOrigins, ["https://chat.example.org", "vscode-file://vscode-app"]);
   assert.equal(settings.hfEndpoint, "https://mirror.example.org");
+});
+
+Deno.test("readSettings() takes memory in gigabytes or bytes, and durations with a unit", () => {
+  const memory = (text: string) => readSettings({ ROOKERY_MEMORY: text }).memoryBytes;
+  assert.deepEqual(["12", "7.5", "0.1", "7500000000"].map(memory), [12e9, 7.5e9, 1e8, 7.5e9]);
+  for (const text of ["0", "0.05", "-1", "12GB", "many"]) {
+    assert.match(refusal({ ROOKERY_MEMORY: text }), /^ROOKERY_MEMORY must be gigabytes such as 12 or 7\.5/);
+  }
+  const keepAlive = (text: string) => readSettings({ ROOKERY_KEEP_ALIVE: text }).keepAliveMs;
+  assert.deepEqual(["90s", "5m", "2h", "0", "-1"].map(keepAlive), [90_000, 300_000, 7_200_000, 0, -1]);
+  for (const text of ["5", "-5m", "1d", "1.5h"]) {
+    assert.match(refusal({ ROOKERY_KEEP_ALIVE: text }), /^ROOKERY_KEEP_ALIVE must be a duration such as 90s/);
+  }
 });
 
 Deno.test("readSettings() names a wrong value and what would be right", () => {

@@ -1,5 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import type { ModelDescription } from "../../lib/contracts/model.ts";
+import { ModelCapabilities, type ModelDescription, ModelKind } from "../../lib/contracts/model.ts";
 import type { Inference } from "../../lib/inference/inference.ts";
 import { findModel } from "../_shared/answers.ts";
 import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
@@ -13,6 +13,10 @@ const Model = z.object({
   name: z.string().openapi({ example: "SmolLM2 135M Instruct" }),
   context_length: z.int().openapi({ description: "Tokens of one conversation that are served here" }),
   max_model_len: z.int().openapi({ description: "The same, as vLLM's clients read it" }),
+  kind: z.enum(ModelKind.options).openapi({ description: "Whether it answers chats or turns texts into vectors" }),
+  capabilities: ModelCapabilities,
+  dimensions: z.int().nullable().openapi({ description: "Numbers in a vector, of a model that embeds" }),
+  loaded: z.boolean().openapi({ description: "Whether it is in memory; others are loaded when they are asked for" }),
 }).openapi("Model");
 
 const Models = z.object({ object: z.literal("list"), data: z.array(Model) }).openapi("Models");
@@ -40,13 +44,23 @@ const getModel = createRoute({
 export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
   const app = createFunction("models", edge);
   app.openapi(listModels, async (c) => {
-    return c.json({ object: "list" as const, data: (await inference.list()).map(toModel) }, 200);
+    const [models, loaded] = await Promise.all([inference.list(), listLoaded(inference)]);
+    return c.json({ object: "list" as const, data: models.map((model) => toModel(model, loaded)) }, 200);
   });
-  app.openapi(getModel, async (c) => c.json(toModel(await findModel(c, inference, c.req.valid("param").id)), 200));
+  app.openapi(getModel, async (c) => {
+    const model = await findModel(c, inference, c.req.valid("param").id);
+    return c.json(toModel(model, await listLoaded(inference)), 200);
+  });
   return app;
 }
 
-function toModel(model: ModelDescription): z.infer<typeof Model> {
+/** Ids of the models in memory; none when nobody can say. */
+async function listLoaded(inference: Inference): Promise<Set<string>> {
+  const status = await inference.status().catch(() => null);
+  return new Set(status?.models.filter(({ state }) => state === "ready").map(({ id }) => id));
+}
+
+function toModel(model: ModelDescription, loaded: ReadonlySet<string>): z.infer<typeof Model> {
   return {
     id: model.id,
     object: "model",
@@ -55,5 +69,9 @@ function toModel(model: ModelDescription): z.infer<typeof Model> {
     name: model.name,
     context_length: model.contextTokensMax,
     max_model_len: model.contextTokensMax,
+    kind: model.kind,
+    capabilities: model.capabilities,
+    dimensions: model.dimensions,
+    loaded: loaded.has(model.id),
   };
 }

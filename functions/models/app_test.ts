@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { DomainError } from "../../lib/errors.ts";
-import { createEngineTable } from "../../lib/inference/engine_table.ts";
-import { createScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { readJson } from "../../tests/fixtures/http.ts";
+import { ScriptedInference } from "../../tests/fixtures/scripted_inference.ts";
 import { createApp } from "./app.ts";
 
 const MODEL = {
@@ -13,17 +12,42 @@ const MODEL = {
   name: "Scripted",
   context_length: 2048,
   max_model_len: 2048,
+  kind: "chat",
+  capabilities: { tools: true, reasoning: false, vision: false, infill: false },
+  dimensions: null,
+  loaded: false,
 };
 
+const EMBEDDER = {
+  id: "scripted-embedder",
+  object: "model",
+  created: Date.UTC(2026, 1, 1) / 1000,
+  owned_by: "rookery",
+  name: "Scripted Embedder",
+  context_length: 64,
+  max_model_len: 64,
+  kind: "embedding",
+  capabilities: { tools: false, reasoning: false, vision: false, infill: false },
+  dimensions: 8,
+  loaded: false,
+};
+
+const PART = { contextTokensMax: 2048, capabilities: MODEL.capabilities };
+
 function createTestApp(id = "scripted") {
-  return createApp({ inference: createEngineTable([createScriptedEngine({ model: { id, contextTokensMax: 2048 } })]) });
+  return createApp({ inference: new ScriptedInference({ model: { ...PART, id }, embedder: null }) });
 }
 
-Deno.test("GET /v1/models lists the model with the context that is served", async () => {
-  const response = await createTestApp().request("/v1/models");
+Deno.test("GET /v1/models lists every model with what it can do, the context that is served, and whether it is loaded", async () => {
+  const inference = new ScriptedInference({ model: PART });
+  const app = createApp({ inference });
+  const response = await app.request("/v1/models");
   assert.equal(response.status, 200);
   assert.equal(response.headers.get("content-type"), "application/json");
-  assert.deepEqual(await response.json(), { object: "list", data: [MODEL] });
+  assert.deepEqual(await response.json(), { object: "list", data: [MODEL, EMBEDDER] });
+  await inference.keep({ model: "scripted-embedder", keepAliveMs: null });
+  const { data } = await readJson(await app.request("/v1/models"));
+  assert.deepEqual(data, [MODEL, { ...EMBEDDER, loaded: true }]);
 });
 
 Deno.test("GET /v1/models/{id} describes one, also with :latest", async () => {
@@ -52,10 +76,10 @@ Deno.test("GET /v1/models/{id} names the models there are when the id is unknown
   });
 });
 
-Deno.test("GET /v1/models says when the model cannot be had", async () => {
-  const engine = createScriptedEngine();
-  engine.describe = () => Promise.reject(new DomainError("engine_unavailable", "It is being loaded"));
-  const response = await createApp({ inference: createEngineTable([engine]) }).request("/v1/models");
+Deno.test("GET /v1/models says when the models cannot be had", async () => {
+  const inference = new ScriptedInference();
+  inference.list = () => Promise.reject(new DomainError("engine_unavailable", "They are being loaded"));
+  const response = await createApp({ inference }).request("/v1/models");
   assert.equal(response.status, 503);
   assert.equal(response.headers.get("retry-after"), "5");
   assert.equal((await readJson(response)).error.code, "engine_unavailable");

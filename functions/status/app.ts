@@ -28,7 +28,7 @@ const Status = z.object({
       expiresAtMs: z.int().nullable().openapi({ description: "When it is unloaded if nobody asks it; null: never" }),
     })).openapi({ description: "Models in memory, or on their way there" }),
   }),
-  model: ServedModel.nullable().openapi({ description: "Null until it is loaded" }),
+  model: ServedModel.nullable().openapi({ description: "The model that is named first; null until it is loaded" }),
 }).openapi("Status");
 
 const Health = z.object({ status: z.enum(["ok", "loading", "gone"]) }).openapi("Health");

@@ -5,6 +5,7 @@ import { createScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { silentLogger } from "../../lib/log.ts";
 import { VERSION } from "../../lib/version.ts";
 import { readJson } from "../../tests/fixtures/http.ts";
+import { LOADED_AT_MS, ScriptedInference } from "../../tests/fixtures/scripted_inference.ts";
 import { createApp } from "./app.ts";
 
 Deno.test("GET /status tells version, uptime, memory, queue and model, and no template", async () => {
@@ -26,6 +27,16 @@ Deno.test("GET /status tells version, uptime, memory, queue and model, and no te
   });
   assert.partialDeepStrictEqual(status.model, { id: "scripted", contextTokensMax: 4096, sequences: 4 });
   assert.ok(!("chatTemplate" in status.model) && !("path" in status.model));
+});
+
+Deno.test("GET /status tells of every model in memory how busy it is, what it takes and when it goes", async () => {
+  const inference = new ScriptedInference();
+  await inference.keep({ model: "scripted-embedder", keepAliveMs: 60_000 });
+  const { engine } = await readJson(await createApp({ inference }).request("/status"));
+  assert.equal(engine.memoryBytesMax, 1e9);
+  const expiresAtMs = LOADED_AT_MS + 60_000;
+  const model = { id: "scripted-embedder", state: "ready", active: 0, queued: 0, memoryBytes: 4_194_304, expiresAtMs };
+  assert.deepEqual(engine.models, [model]);
 });
 
 Deno.test("GET /status does not wait for a model that is being loaded", async () => {

@@ -46,7 +46,7 @@ export async function startLocalModels(options: LocalModelsOptions): Promise<Loc
   const { settings, folder, log, catalog, defaultModel } = options;
   const nameOf = nameCalibrationsFor(options.engineVersion);
   const readThreads = (model: ModelFile) => readCalibration(folder.calibrations, nameOf(model));
-  const installed = new ModelList({ catalog, readThreads });
+  const installed = new ModelList({ scan: () => scanInstalled(catalog), readThreads });
   await installed.look();
   const inference = startSupervisor({
     command: await buildCommand(options, installed),
@@ -71,6 +71,10 @@ export async function startLocalModels(options: LocalModelsOptions): Promise<Loc
   });
   installed.onChange((models) => inference.setModels(models));
   return { inference, installed };
+}
+
+async function scanInstalled(catalog: Catalog): Promise<ModelFile[]> {
+  return (await catalog.list()).flatMap((entry) => entry.state === "installed" ? [entry.model] : []);
 }
 
 function nameCalibrationsFor(engineVersion: string): (model: ModelFile) => string {

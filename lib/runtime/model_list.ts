@@ -1,4 +1,3 @@
-import type { Catalog } from "../catalog/catalog.ts";
 import type { ModelFile } from "../contracts/model.ts";
 import type { ThreadPlan, WorkerModel } from "../contracts/worker.ts";
 
@@ -7,7 +6,8 @@ const LOOK_MS = 1_000;
 
 /** What a {@linkcode ModelList} needs. */
 export interface ModelListOptions {
-  catalog: Pick<Catalog, "list">;
+  /** Finds the models that are installed and can be used. */
+  scan(): Promise<ModelFile[]>;
   /** Threads that were measured for a model before, or null. */
   readThreads(model: ModelFile): Promise<ThreadPlan | null>;
   /** Milliseconds that only ever grow. */
@@ -46,7 +46,7 @@ export class ModelList {
   /**
    * Looks again, unless that was done a moment ago.
    *
-   * @throws {DomainError} what {@linkcode Catalog.list} throws.
+   * @throws {DomainError} what the scan throws; the list is then what it was.
    */
   async refresh(): Promise<void> {
     if (this.#looking !== null || this.#now() - this.#lookedAt >= LOOK_MS) await this.look();
@@ -59,8 +59,7 @@ export class ModelList {
   }
 
   async #look(): Promise<void> {
-    const entries = await this.#options.catalog.list();
-    const files = entries.flatMap((entry) => entry.state === "installed" ? [entry.model] : []);
+    const files = await this.#options.scan();
     const models = await Promise.all(files.map(async (model): Promise<WorkerModel> => {
       return { ...model, threads: await this.#options.readThreads(model) };
     }));
