@@ -30,12 +30,34 @@ interface Moment {
   count: number;
 }
 
+/** Automata that are kept: those of formats and of patterns that come again with every request. */
+const KEPT_MAX = 32;
+const KEPT_STATES_MAX = 600;
+const kept = new Map<string, State[]>();
+
+/** A name for what texts have to be; what has the same name is the same. */
+export function keyOf({ conditions, min, max }: TextConditions): string {
+  return `${min}-${max}:${conditions.map(({ nfa, negated }) => `${negated ? "!" : ""}${nfa.id}`).join()}`;
+}
+
+/** As {@linkcode build}, which it does once for what comes again. */
+export function determinize(conditions: TextConditions): State[] | null {
+  const key = keyOf(conditions);
+  const known = kept.get(key);
+  if (known !== undefined) return known;
+  const built = build(conditions);
+  if (built === null || built.length > KEPT_STATES_MAX) return built;
+  if (kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!);
+  kept.set(key, built);
+  return built;
+}
+
 /**
  * The deterministic automaton of texts that fulfil all conditions (subset construction of the product). Its first state
  * is the beginning; from each of its states a text can be finished. No states at all means that there is no such text,
  * null that it would become too large.
  */
-export function determinize({ conditions, min, max }: TextConditions): State[] | null {
+function build({ conditions, min, max }: TextConditions): State[] | null {
   const runs = conditions.map(({ nfa }) => new NfaRun(nfa));
   const classes = findClasses(conditions);
   const countMax = max === Infinity ? min : max;
@@ -56,8 +78,8 @@ export function determinize({ conditions, min, max }: TextConditions): State[] |
       return runs[index]!.accepts(places[index]!, at === 0) !== negated;
     });
     const targets = new Map<number, (readonly [number, number])[]>();
-    for (const ranges of count === max ? [] : classes) {
-      const next = runs.map((run, index) => run.read(places[index]!, ranges[0]![0]));
+    for (const { ranges, isIn } of count === max ? [] : classes) {
+      const next = runs.map((run, index) => run.read(places[index]!, isIn));
       if (next.some((list, index) => isLost(list, conditions[index]!))) continue;
       const to = numberOf({ places: next, count: Math.min(count + 1, countMax) });
       const known = targets.get(to);
@@ -79,38 +101,42 @@ function isLost(places: readonly number[], { nfa, negated }: Condition): boolean
   return negated ? places[0] === nfa.last : places.length === 0;
 }
 
-/** Parts the alphabet into classes of characters that no condition tells apart. */
-function findClasses(conditions: readonly Condition[]): CharSet[] {
-  const sets = new Map<string, CharSet>();
+/** Characters that no condition tells apart, and in which sets of the conditions they are. */
+interface CharClass {
+  ranges: [number, number][];
+  isIn(set: CharSet): boolean;
+}
+
+/** Parts the alphabet, half surrogates left out, into classes. */
+function findClasses(conditions: readonly Condition[]): CharClass[] {
+  const sets = new Set<CharSet>([SURROGATES]);
   for (const { nfa } of conditions) {
-    for (const { reads } of nfa.nodes) for (const { set } of reads) sets.set(set.join(), set);
+    for (const { reads } of nfa.nodes) for (const { set } of reads) sets.add(set);
   }
-  sets.set(SURROGATES.join(), SURROGATES);
-  const distinct = [...sets.values()];
   const starts = new Set([0]);
-  for (const set of distinct) {
+  for (const set of sets) {
     for (const [low, high] of set) {
       starts.add(low);
       if (high < CODE_POINT_MAX) starts.add(high + 1);
     }
   }
   const ordered = [...starts].sort((a, b) => a - b);
-  const cursors = distinct.map(() => 0);
-  const classes = new Map<string, [number, number][]>();
+  const cursors = [...sets].map((set) => ({ set, at: 0 }));
+  const classes = new Map<string, { ranges: [number, number][]; within: Set<CharSet> }>();
   for (const [index, low] of ordered.entries()) {
     if (low >= 0xd800 && low <= 0xdfff) continue;
-    let key = "";
-    for (const [number, set] of distinct.entries()) {
-      while (cursors[number]! < set.length && set[cursors[number]!]![1] < low) cursors[number]!++;
-      const range = set[cursors[number]!];
-      if (range !== undefined && range[0] <= low) key += `${number},`;
+    const within: number[] = [];
+    for (const [number, cursor] of cursors.entries()) {
+      while (cursor.at < cursor.set.length && cursor.set[cursor.at]![1] < low) cursor.at++;
+      const range = cursor.set[cursor.at];
+      if (range !== undefined && range[0] <= low) within.push(number);
     }
-    const high = (ordered[index + 1] ?? CODE_POINT_MAX + 1) - 1;
-    const known = classes.get(key);
-    if (known === undefined) classes.set(key, [[low, high]]);
-    else known.push([low, high]);
+    const range: [number, number] = [low, (ordered[index + 1] ?? CODE_POINT_MAX + 1) - 1];
+    const known = classes.get(within.join());
+    if (known !== undefined) known.ranges.push(range);
+    else classes.set(within.join(), { ranges: [range], within: new Set(within.map((number) => cursors[number]!.set)) });
   }
-  return [...classes.values()];
+  return [...classes.values()].map(({ ranges, within }) => ({ ranges, isIn: (set) => within.has(set) }));
 }
 
 /** Leaves out the states from which no text can be finished, and numbers the others anew. */

@@ -125,8 +125,13 @@ export class Facts {
     this.#refuseUnsupported(schema, place);
     this.sources.push({ schema, place });
     const inner = [...trail, schema];
+    // Keys come in the order in which a schema tells of them, its own before or after those of others.
+    const keywords = Object.keys(schema);
+    const isOwnFirst = keywords.indexOf("properties") < keywords.indexOf("allOf");
+    if (isOwnFirst) this.#absorbKeys(schema, place);
     if (typeof schema["$ref"] === "string") this.#absorb(this.document.resolve(schema["$ref"]), inner);
     for (const part of listAt(schema, place, "allOf")) this.#absorb(part, inner);
+    if (!isOwnFirst) this.#absorbKeys(schema, place);
     for (const keyword of ["anyOf", "oneOf"] as const) {
       const branches = listAt(schema, place, keyword);
       if (branches.length > 0) this.choices.push({ keyword, place: `${place}.${keyword}`, branches });
@@ -135,7 +140,6 @@ export class Facts {
     this.#absorbNumbers(schema, place);
     this.#absorbTexts(schema, place);
     this.#absorbItems(schema, place);
-    this.#absorbKeys(schema, place);
   }
 
   #refuseUnsupported(schema: SchemaObject, place: string): void {

@@ -20,6 +20,8 @@ const IPV6 = [
 ].join("|");
 
 const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+/** As far as an address of mail goes, nobody counts the length of a label. */
+const MAIL_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?";
 const ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
 const URI_CHAR = "(?:[A-Za-z0-9._~:/?@!$&'()*+,;=\\[\\]-]|%[0-9A-Fa-f]{2})";
 
@@ -33,7 +35,7 @@ export const FORMATS: ReadonlyMap<string, string> = new Map([
   ["time", `^${TIME}$`],
   ["date-time", `^${DATE}T${TIME}$`],
   ["uuid", "^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"],
-  ["email", `^${ATOM}(?:\\.${ATOM})*@(?:${LABEL}\\.)+[A-Za-z]{2,63}$`],
+  ["email", `^${ATOM}(?:\\.${ATOM})*@(?:${MAIL_LABEL}\\.)+[A-Za-z]{2,63}$`],
   ["hostname", `^${LABEL}(?:\\.${LABEL})*$`],
   ["ipv4", `^${IPV4}$`],
   ["ipv6", `^(?:${IPV6})$`],

@@ -16,15 +16,27 @@ interface Node {
 
 /** A nondeterministic automaton that finds a pattern anywhere in a text (Thompson's construction). */
 export interface Nfa {
+  /** No other automaton of this process has it. */
+  id: number;
   nodes: Node[];
   first: number;
   /** Once here, the text matches whatever follows. */
   last: number;
 }
 
+let automata = 0;
+
 /** @throws {UnsupportedRegex} when the pattern needs too many nodes. */
 export function buildNfa(regex: Regex): Nfa {
   const nodes: Node[] = [];
+  const sets = new Map<string, CharSet>();
+  /** The same set for the same characters, so that few are compared. */
+  const intern = (set: CharSet): CharSet => {
+    const key = set.join();
+    const known = sets.get(key) ?? set;
+    sets.set(key, known);
+    return known;
+  };
   const add = (): number => {
     if (nodes.length >= NODES_MAX) throw new UnsupportedRegex("too many repetitions");
     return nodes.push({ free: [], atStart: [], atEnd: [], reads: [] }) - 1;
@@ -37,7 +49,7 @@ export function buildNfa(regex: Regex): Nfa {
     if (part.type === "sequence") return part.parts.reduce((at, inner) => connect(inner, at), from);
     if (part.type === "repeat") return repeat(part, from);
     const to = add();
-    if (part.type === "chars") nodes[from]!.reads.push({ set: part.set, to });
+    if (part.type === "chars") nodes[from]!.reads.push({ set: intern(part.set), to });
     else if (part.type === "start") nodes[from]!.atStart.push(to);
     else if (part.type === "end") nodes[from]!.atEnd.push(to);
     else for (const option of part.options) nodes[connect(option, branch(from))]!.free.push(to);
@@ -65,7 +77,7 @@ export function buildNfa(regex: Regex): Nfa {
   const first = add();
   nodes[first]!.reads.push({ set: ANY_CHAR, to: first });
   const last = connect(regex, branch(first));
-  return { nodes, first, last };
+  return { id: ++automata, nodes, first, last };
 }
 
 /** An automaton's places while it reads a text. A set of places is an ascending list of nodes that read, or the last. */
@@ -84,14 +96,14 @@ export class NfaRun {
     return this.#close([this.nfa.first], { atStart: true, atEnd: false });
   }
 
-  /** The places after one more character. */
-  read(places: readonly number[], codePoint: number): number[] {
+  /** The places after one more character, of which is said in what sets it is. */
+  read(places: readonly number[], isIn: (set: CharSet) => boolean): number[] {
     const { nodes, last } = this.nfa;
     if (places[0] === last) return [last];
     const reached: number[] = [];
     for (const place of places) {
       this.steps++;
-      for (const { set, to } of nodes[place]!.reads) if (contains(set, codePoint)) reached.push(to);
+      for (const { set, to } of nodes[place]!.reads) if (isIn(set)) reached.push(to);
     }
     return this.#close(reached, { atStart: false, atEnd: false });
   }
@@ -107,7 +119,8 @@ export class NfaRun {
     let places = this.start();
     for (const char of text) {
       if (places[0] === this.nfa.last) return true;
-      places = this.read(places, char.codePointAt(0)!);
+      const codePoint = char.codePointAt(0)!;
+      places = this.read(places, (set) => contains(set, codePoint));
     }
     return this.accepts(places, text === "");
   }

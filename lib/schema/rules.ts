@@ -32,7 +32,6 @@ export class RuleSet {
   /** The number to try next behind a name that is taken. */
   readonly #nextNumbers = new Map<string, number>();
   readonly #shared = new Map<string, string | null>();
-  readonly #ids = new Map<object, number>();
   readonly #byBody = new Map<string, string>();
   #textLength = 0;
   #repetitions = 0;
@@ -79,13 +78,6 @@ export class RuleSet {
     const created = create();
     this.#shared.set(key, created);
     return created;
-  }
-
-  /** A number for a thing, to be used in keys of {@linkcode share}. */
-  idOf(thing: object): number {
-    const id = this.#ids.get(thing) ?? this.#ids.size;
-    this.#ids.set(thing, id);
-    return id;
   }
 
   /** All rules in the order in which they were defined. */

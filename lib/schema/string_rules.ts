@@ -1,5 +1,5 @@
 import { type CharSet, CODE_POINT_MAX, contains, intersect } from "./char_set.ts";
-import { determinize, isEverything, type State } from "./dfa.ts";
+import { determinize, isEverything, keyOf, type State } from "./dfa.ts";
 import type { Facts } from "./facts.ts";
 import { FORMATS } from "./formats.ts";
 import { buildNfa } from "./nfa.ts";
@@ -70,8 +70,7 @@ function addText(
     return rules.add("text", `${chars} "\\""`);
   };
   if (conditions.length === 0) return plain();
-  const key = JSON.stringify([min, max, conditions.map(({ nfa, negated }) => [rules.idOf(nfa), negated])]);
-  return rules.share(key, () => {
+  return rules.share(keyOf({ conditions, min, max }), () => {
     const states = determinize({ conditions, min, max }) ?? determinizeLoosely(conditions, limits, compiler);
     if (states === null) return plain();
     return states.length === 0 ? null : addStates(states, rules);
