@@ -20,7 +20,7 @@ export async function readManifests(folder: string, cache: ManifestCache = new F
 }
 
 /** Names of a folder's manifests, sorted. */
-export async function listManifests(folder: string): Promise<string[]> {
+async function listManifests(folder: string): Promise<string[]> {
   const names: string[] = [];
   try {
     for await (const entry of Deno.readDir(folder)) {

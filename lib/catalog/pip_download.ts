@@ -91,7 +91,7 @@ export async function downloadFromPypi(
     // pip writes the wheel once and copies it once; then the file is taken out of it.
     if (sizeBytes !== null) await context.requireSpace(2 * sizeBytes);
     await Deno.mkdir(workFolder, { recursive: true });
-    await runPip(python, { source, workFolder, pip, context });
+    await runPip(python, { download, pip, context });
     const wheel = await findWheel(workFolder);
     const limit = String(sizeBytes ?? Number.MAX_SAFE_INTEGER);
     const member = [wheel, source.member, targetPath, limit];
@@ -115,13 +115,9 @@ async function findPython({ pythons, env }: PipOptions, signal: AbortSignal): Pr
 
 async function runPip(
   python: string,
-  { source, workFolder, pip, context }: {
-    source: PipDownload["source"];
-    workFolder: string;
-    pip: PipOptions;
-    context: DownloadContext;
-  },
+  { download, pip, context }: { download: PipDownload; pip: PipOptions; context: DownloadContext },
 ): Promise<void> {
+  const { source, workFolder } = download;
   const flags = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check", "--no-input"];
   const wanted = `${source.package}==${source.version}`;
   const args = ["download", ...flags, "--progress-bar=off", "--dest", workFolder, wanted];
@@ -133,7 +129,7 @@ async function runPip(
     env,
     signal: AbortSignal.any([context.signal, stop.signal]),
   });
-  const watching = watchGrowth(workFolder, { context, stop });
+  const watching = watchGrowth(download, { context, stop });
   try {
     await running;
   } catch (error) {
@@ -144,9 +140,12 @@ async function runPip(
   }
 }
 
-/** Reports the size of what pip has written so far, and stops a pip that writes nothing for too long. */
+/**
+ * Reports the size of what pip has written so far, which may end up as more than the file that is wanted, and stops a
+ * pip that writes nothing for too long.
+ */
 function watchGrowth(
-  folder: string,
+  { workFolder, sizeBytes }: PipDownload,
   { context, stop }: { context: DownloadContext; stop: AbortController },
 ): { end(): void } {
   const { meter, policy, baseBytes } = context;
@@ -154,9 +153,10 @@ function watchGrowth(
   let largest = 0;
   let grownAt = performance.now();
   const timer = setInterval(async () => {
-    const size = await measureLargest(folder);
+    const size = await measureLargest(workFolder);
     if (size > largest) {
-      meter.add(size - largest);
+      const told = (bytes: number): number => Math.min(bytes, sizeBytes ?? Infinity);
+      meter.add(told(size) - told(largest));
       largest = size;
       grownAt = performance.now();
     }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { hash, makeManifest, makeModel, ModelsHome } from "../../tests/fixtures/models.ts";
 import type { PipOptions } from "./pip_download.ts";
+import type { Progress } from "./progress.ts";
 
 const MODEL = makeModel(1);
 const WHEEL = "tiny_model-1.0-py3-none-any.whl";
@@ -11,12 +12,16 @@ const MEMBER = "tiny_model/tiny.gguf";
 const BUILD_WHEEL = `
 import sys, zipfile
 target, model = sys.argv[1:]
-with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as wheel:
+with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as wheel:
     wheel.write(model, "${MEMBER}")
+    wheel.writestr("tiny_model/other.bin", bytes(400_000))
     wheel.writestr("tiny_model-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: tiny-model\\nVersion: 1.0\\n")
     wheel.writestr("tiny_model-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
     wheel.writestr("tiny_model-1.0.dist-info/RECORD", "")
 `;
+
+/** pip takes seconds to start where much else is going on. */
+const PATIENT = { stallTimeoutMs: 30_000, retryDelaysMs: [] };
 
 /** Without Python these sources cannot work, and the tests of them say nothing. */
 const ignore = !hasPip();
@@ -88,7 +93,13 @@ Deno.test({ name: "a pypi: source takes one file out of a wheel and leaves nothi
   await using home = await ModelsHome.create();
   await using index = new PackageIndex(await buildWheel(home));
   await describe(home, `pypi:tiny-model==1.0!${MEMBER}`);
-  assert.equal(await home.pull({}, { pip: index.pip }), hash(MODEL));
+  const seen: Progress[] = [];
+  const onProgress = (progress: Progress): void => void seen.push(progress);
+  assert.equal(await home.pull({ onProgress }, { pip: index.pip, policy: PATIENT }), hash(MODEL));
+  assert.ok(
+    seen.every(({ receivedBytes }) => receivedBytes <= MODEL.length),
+    "the wheel is larger than the file in it",
+  );
   assert.deepEqual(await home.names(), ["tiny.gguf", "tiny.json"]);
 });
 
@@ -101,7 +112,7 @@ Deno.test({ name: "a pypi: source fails with pip's own reason", ignore }, async 
   ];
   for (const [source, reason] of cases) {
     await describe(home, source);
-    await assert.rejects(home.pull({}, { pip: index.pip }), { code: "pull_failed", message: reason });
+    await assert.rejects(home.pull({}, { pip: index.pip, policy: PATIENT }), { code: "pull_failed", message: reason });
     assert.deepEqual(await home.names(), []);
   }
 });
@@ -110,7 +121,7 @@ Deno.test({ name: "a pypi: source takes no more out of a wheel than the file sho
   await using home = await ModelsHome.create();
   await using index = new PackageIndex(await buildWheel(home));
   await describe(home, `pypi:tiny-model==1.0!${MEMBER}`, { sizeBytes: 1_000, sha256: null });
-  const pull = home.pull({}, { pip: index.pip });
+  const pull = home.pull({}, { pip: index.pip, policy: PATIENT });
   await assert.rejects(pull, { code: "pull_failed", message: /bytes and should have 1000/ });
 });
 
@@ -119,7 +130,7 @@ Deno.test({ name: "a pypi: source that is stopped ends pip and cleans up", ignor
   await using index = new PackageIndex(await buildWheel(home), { hang: true });
   await describe(home, `pypi:tiny-model==1.0!${MEMBER}`);
   const stop = new AbortController();
-  const pull = home.pull({ signal: stop.signal }, { pip: index.pip });
+  const pull = home.pull({ signal: stop.signal }, { pip: index.pip, policy: PATIENT });
   await index.asked.promise;
   stop.abort();
   await assert.rejects(pull, { code: "request_cancelled" });
