@@ -16,6 +16,13 @@ export interface EngineStatus {
   rssBytes: number;
 }
 
+/** How a model will be served, and what that takes. */
+export interface ModelPlan {
+  description: ModelDescription;
+  /** Memory of weights and contexts together. */
+  memoryBytes: number;
+}
+
 /**
  * Answers chats with one loaded model. Adapters: llama (GGUF, inside the worker), worker client (over HTTP, with
  * supervision), scripted (tests). All pass `tests/contract/chat_engine.ts`; llama also what it asks of a real model.

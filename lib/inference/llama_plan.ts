@@ -1,14 +1,10 @@
 import { GgufInsights, type Llama, readGgufFileInfo } from "node-llama-cpp";
 import type { ModelDescription, ModelFile } from "../contracts/model.ts";
 import { type ContextPlan, planContext } from "./context_plan.ts";
+import type { ModelPlan } from "./engine.ts";
 import { PREFILL_CHUNK_TOKENS } from "./scheduler.ts";
 
-/** How a model will be served, and what that takes. */
-export interface ModelPlan {
-  description: ModelDescription;
-  /** Memory of weights and contexts together. */
-  memoryBytes: number;
-}
+export type { ModelPlan };
 
 /** What {@linkcode planLlamaModel} weighs beside the model's file. */
 export interface LlamaPlanOptions {

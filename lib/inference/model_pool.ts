@@ -2,17 +2,10 @@ import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
 import type { Embeddings, EmbedRequest } from "../contracts/embedding.ts";
 import type { ModelDescription, ModelFile, ModelKind } from "../contracts/model.ts";
 import { DomainError } from "../errors.ts";
-import type { ChatEngine, EmbeddingEngine } from "./engine.ts";
+import type { ChatEngine, EmbeddingEngine, ModelPlan } from "./engine.ts";
 import type { Inference, InferenceStatus, ModelStatus } from "./inference.ts";
 import { ModelSlot, type OpenedEngine, type PoolClock } from "./model_slot.ts";
 import { unknownModelError } from "./unknown_model.ts";
-
-/** How a model will be served, and what that takes. */
-export interface ModelPlan {
-  description: ModelDescription;
-  /** Memory of weights and contexts together. */
-  memoryBytes: number;
-}
 
 /** What an engine tells the pool that opened it, once. */
 export interface EngineHooks {

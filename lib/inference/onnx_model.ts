@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ModelDescription, ModelFile } from "../contracts/model.ts";
 import { DomainError } from "../errors.ts";
-import type { ModelPlan } from "./llama_plan.ts";
+import type { ModelPlan } from "./engine.ts";
 
 /** How one vector is made of those of all tokens: their average, or the first one. */
 export type Pooling = "mean" | "cls";

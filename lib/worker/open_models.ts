@@ -2,12 +2,15 @@ import type { ModelFile } from "../contracts/model.ts";
 import type { ThreadPlan, WorkerModel, WorkerSettings } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
 import { ComputeGate } from "../inference/compute_gate.ts";
-import type { ChatEngine } from "../inference/engine.ts";
+import type { ChatEngine, EmbeddingEngine, ModelPlan } from "../inference/engine.ts";
 import { LlamaBackend } from "../inference/llama_backend.ts";
+import { createLlamaEmbeddingEngine, planLlamaEmbedding } from "../inference/llama_embedding_engine.ts";
 import { createLlamaEngine } from "../inference/llama_engine.ts";
 import { planLlamaModel } from "../inference/llama_plan.ts";
 import { inspectModel } from "../inference/model_inspection.ts";
-import { type EngineHooks, type ModelPlan, ModelPool } from "../inference/model_pool.ts";
+import { type EngineHooks, ModelPool } from "../inference/model_pool.ts";
+import { createOnnxEngine } from "../inference/onnx_engine.ts";
+import { planOnnxModel } from "../inference/onnx_model.ts";
 import type { WorkerInference } from "./app.ts";
 import type { WorkerEvents } from "./run_worker.ts";
 
@@ -16,7 +19,7 @@ export function openModels(settings: WorkerSettings, events: WorkerEvents): Work
   return new WorkerModels(settings, events);
 }
 
-/** A pool of llama.cpp's models that remembers which threads suit which model. */
+/** A pool of the models of llama.cpp and ONNX Runtime that remembers which threads suit which model. */
 class WorkerModels extends ModelPool implements WorkerInference {
   readonly #backend: LlamaBackend;
   readonly #threads: Map<string, ThreadPlan>;
@@ -34,9 +37,7 @@ class WorkerModels extends ModelPool implements WorkerInference {
       queuedMax,
       plan: (model) => planModel(model, { settings, backend }),
       openChat: (model, hooks) => openChat(model, { hooks, settings, events, backend, gate, threads }),
-      openEmbedding: ({ id }) => {
-        throw noEmbeddingError(id);
-      },
+      openEmbedding: (model, hooks) => openEmbedding(model, { hooks, settings, events, backend, gate, threads }),
       inspect: inspectModel,
       onFailure: (error) => events.onLog(Deno.inspect(error)),
     });
@@ -85,15 +86,30 @@ function openChat(model: ModelFile, { hooks, settings, events, backend, gate, th
   });
 }
 
+function openEmbedding(model: ModelFile, { hooks, settings, events, backend, gate }: Opening): EmbeddingEngine {
+  const { queuedMax, gpu } = settings;
+  const told = {
+    onReady: () => hooks.onReady(),
+    onFatal: (error: DomainError) => hooks.onFatal(error),
+    onHung: () => events.onHung(),
+  };
+  return model.engine === "onnx"
+    ? createOnnxEngine({ model, queuedMax, gate }, told)
+    : createLlamaEmbeddingEngine({ model, contextTokens: null, queuedMax, gpu, backend, gate }, told);
+}
+
+/** Plans each model as if it were alone: what is served must not depend on what else is in memory just now. */
 async function planModel(
   model: ModelFile,
   { settings, backend }: { settings: WorkerSettings; backend: LlamaBackend },
 ): Promise<ModelPlan> {
-  const memoryBytes = settings.memoryBytesMax;
-  if (model.kind !== "chat") throw noEmbeddingError(model.id);
   await inspectModel(model);
+  if (model.engine === "onnx") return await planOnnxModel(model);
+  const llama = await backend.open();
   try {
-    return await planLlamaModel(await backend.open(), model, { ...chooseSize(model, settings), memoryBytes });
+    if (model.kind === "embedding") return await planLlamaEmbedding(llama, model, { contextTokens: null });
+    const memoryBytes = settings.memoryBytesMax;
+    return await planLlamaModel(llama, model, { ...chooseSize(model, settings), memoryBytes });
   } catch (cause) {
     if (cause instanceof DomainError) throw cause;
     throw new DomainError(
@@ -103,10 +119,6 @@ async function planModel(
       { cause },
     );
   }
-}
-
-function noEmbeddingError(id: string): DomainError {
-  return new DomainError("engine_unavailable", `Cannot load model "${id}": no engine here embeds`);
 }
 
 /** What the operator asked for. It is said of the default model: another one may have been trained for less. */
