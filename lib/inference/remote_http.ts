@@ -69,8 +69,7 @@ class LostConnection extends Error {}
 
 /**
  * Speaks HTTP with one server whose address the operator has set. Redirects are refused, not followed, so that the key
- * and the prompts go nowhere else; an `http:` address is connected to directly, whatever HTTP_PROXY says (`https:` goes
- * through HTTPS_PROXY where that is set, which sees no content). A request is sent again once when its connection was
+ * and the prompts go nowhere else ({@linkcode listDirectHosts} keeps them from a proxy, too). A request is sent again once when its connection was
  * lost before anything came back, on 502 and 503, and on 429 when the server says when to come again.
  *
  * Every method throws `request_cancelled` when its signal aborts, `engine_unavailable` when the server does not answer,
@@ -84,7 +83,7 @@ export class RemoteHttp implements Disposable {
   constructor(address: RemoteAddress, options: RemoteHttpOptions) {
     this.#address = address;
     this.#options = options;
-    this.#client = createClient(address.url);
+    this.#client = Deno.createHttpClient({});
   }
 
   /** Asks something that is answered soon. */
@@ -220,12 +219,14 @@ class Patience implements Disposable {
   }
 }
 
-/** Naming the way keeps HTTP_PROXY from sending prompts and keys elsewhere. Deno has no such way for TLS. */
-function createClient(url: string): Deno.HttpClient {
-  const { protocol, hostname, port } = new URL(url);
-  if (protocol !== "http:") return Deno.createHttpClient({});
-  const host = hostname.replace(/^\[|\]$/g, "");
-  return Deno.createHttpClient({ proxy: { transport: "tcp", hostname: host, port: Number(port || 80) } });
+/**
+ * What `NO_PROXY` has to hold, so that requests to these addresses go to them and not to a proxy meant for the web. To be
+ * set before {@linkcode RemoteHttp} is made. Deno offers no way to say so for one client: its `tcp` transport speaks no TLS
+ * and writes request lines as to a proxy, which llama-server answers with 404.
+ */
+export function listDirectHosts(urls: readonly string[], noProxy: string | null): string {
+  const hosts = urls.map((url) => new URL(url).hostname.replace(/^\[|\]$/g, ""));
+  return [...new Set([...noProxy === null || noProxy === "" ? [] : [noProxy], ...hosts])].join(",");
 }
 
 /** How long to wait before asking again, in milliseconds; null when asking again would not help. */
