@@ -18,6 +18,13 @@ export interface ReaderParts {
   thoughtTokensMax: number | null;
 }
 
+/** The call that is being read, and what stood before it: white space and its marker. */
+interface OpenCall {
+  format: CallFormat;
+  scanner: CallScanner;
+  before: string;
+}
+
 /** What a model is made to say when it has thought as long as it may. */
 export const LAST_THOUGHT = "\n\nI have thought long enough and answer now.\n";
 
@@ -33,8 +40,7 @@ export class MarkedReader implements AnswerReader {
   #trims: boolean;
   #mayThink: boolean;
   #isThoughtEnded = false;
-  /** The call that is being read, and what stood before it: white space and its marker. */
-  #call: { format: CallFormat; scanner: CallScanner; before: string } | null = null;
+  #call: OpenCall | null = null;
   /** The grammar that this piece led to, and whether one was told of before. */
   #grammar: ReadResult["grammar"];
   #isConstrained: boolean;
@@ -45,7 +51,7 @@ export class MarkedReader implements AnswerReader {
     this.#isConstrained = this.grammar !== null;
     this.readsControl = formats.length > 0 || start.thoughts !== null;
     this.#mayThink = start.thoughts !== null && start.thought === "free";
-    this.#trims = start.thoughts !== null && start.thought !== "free";
+    this.#trims = grammars.isForced || (start.thoughts !== null && start.thought !== "free");
     this.#place = start.thought === "open" && start.thoughts !== null ? "thought" : "start";
   }
 
@@ -69,14 +75,17 @@ export class MarkedReader implements AnswerReader {
 
   flush(ending: { cut: boolean }): ReadEnding {
     const { log } = this.parts;
-    const held = this.#held;
+    if (this.#place === "thought") log.reasoning(this.#held);
+    else if (this.#call !== null) this.#endCall(this.#call, ending);
+    else if (this.#place !== "end" && !(this.#trims && this.#held.trim() === "")) log.text(this.#held);
     this.#held = "";
-    if (this.#place === "thought") log.reasoning(held);
-    else if (this.#call?.scanner.isWhole === true) log.endCall();
-    else if (this.#call?.scanner.state === "open" && !this.#call.scanner.isCall) {
-      log.text(this.#call.before + this.#call.scanner.seen);
-    } else if (this.#place !== "end" && !(this.#trims && held.trim() === "")) log.text(held);
     return log.end(ending);
+  }
+
+  /** Where a call was cut behind its marker, that marker is no text for anybody's eyes. */
+  #endCall({ format, scanner, before }: OpenCall, { cut }: { cut: boolean }): void {
+    if (scanner.isWhole) this.parts.log.endCall();
+    else if (!scanner.isCall && !(cut && format.marker !== "")) this.parts.log.text(before + scanner.seen);
   }
 
   /** Control tokens that open or close nothing are no part of an answer. */
