@@ -4,6 +4,7 @@ import { DomainError } from "../../lib/errors.ts";
 import { createEngineTable } from "../../lib/inference/engine_table.ts";
 import { createScriptedEngine, type ScriptStep } from "../../lib/inference/scripted_engine.ts";
 import { findStreamViolations } from "../../tests/clients/copilot_stream.ts";
+import { EXTENDED_OPENAI_BODY } from "../../tests/fixtures/client_bodies.ts";
 import { postJson, readBytes, readJson } from "../../tests/fixtures/http.ts";
 import { createApp } from "./app.ts";
 
@@ -186,6 +187,20 @@ Deno.test("Functions of the old form are asked and answered in the old form, one
     { function_call: { arguments: '"/a"}' } },
     "function_call",
   ]);
+});
+
+Deno.test("Home Assistant's extended_openai_conversation gets what it reads to its body as it is", async () => {
+  const { engine, app } = createTestApp("The light is on.");
+  const response = await postJson(app, PATH, { body: { model: "scripted", ...EXTENDED_OPENAI_BODY } });
+  assert.equal(response.status, 200);
+  const { choices: [choice], usage } = await readJson(response);
+  assert.deepEqual([choice.finish_reason, choice.message.content], ["stop", "The light is on."]);
+  assert.equal(usage.total_tokens, usage.prompt_tokens + 16);
+  assert.partialDeepStrictEqual(engine.requests[0], {
+    completionTokensMax: 150,
+    tools: [{ name: "execute_services" }],
+    toolChoice: "auto",
+  });
 });
 
 Deno.test("Past calls and results reach the engine as what they are, with ids and names where clients leave them out", async () => {

@@ -3,6 +3,7 @@ import type { ChatRequest } from "../../lib/contracts/chat.ts";
 import { DomainError } from "../../lib/errors.ts";
 import { createEngineTable } from "../../lib/inference/engine_table.ts";
 import { createScriptedEngine, type ScriptStep } from "../../lib/inference/scripted_engine.ts";
+import { OPENAI_CONVERSATION_BODY } from "../../tests/fixtures/client_bodies.ts";
 import { postJson, readJson } from "../../tests/fixtures/http.ts";
 import { createApp } from "./app.ts";
 
@@ -232,6 +233,21 @@ Deno.test("Items of one turn become one message, and outputs know what they answ
     { role: "assistant", content: "Really" },
     { role: "user", content: "thanks" },
     { role: "assistant", content: "", toolCalls: [{ id: "call_d", name: "list", arguments: "{}" }] },
+  ]);
+});
+
+Deno.test("Home Assistant's openai_conversation gets an answer to its body as it is", async () => {
+  const { engine, app } = createTestApp("The light is on.");
+  const response = await postJson(app, PATH, { body: { model: "scripted", ...OPENAI_CONVERSATION_BODY } });
+  assert.equal(response.status, 200);
+  assert.match(await response.text(), /event: response\.completed\n.*"text":"The light is on\."/);
+  assert.deepEqual(engine.requests[0]?.messages?.slice(2), [
+    {
+      role: "assistant",
+      content: "",
+      toolCalls: [{ id: "call_1", name: "HassTurnOn", arguments: '{"area":"kitchen"}' }],
+    },
+    { role: "tool", content: '{"data":{},"error":null}', toolCallId: "call_1", toolName: "HassTurnOn" },
   ]);
 });
 
