@@ -215,6 +215,8 @@ Deno.test("Items of one turn become one message, and outputs know what they answ
     { role: "assistant", content: "Really" },
     { role: "user", content: "thanks" },
     { type: "function_call", call_id: "call_d", name: "list", arguments: "{}" },
+    { type: "function_call_output", call_id: "call_d", output: "" },
+    { type: "function_call", call_id: "call_e", name: "list", arguments: "{}" },
   ];
   assert.deepEqual((await askedBy({ input, instructions: "S" })).messages, [
     { role: "system", content: "S" },
@@ -233,6 +235,8 @@ Deno.test("Items of one turn become one message, and outputs know what they answ
     { role: "assistant", content: "Really" },
     { role: "user", content: "thanks" },
     { role: "assistant", content: "", toolCalls: [{ id: "call_d", name: "list", arguments: "{}" }] },
+    { role: "tool", content: "", toolCallId: "call_d", toolName: "list" },
+    { role: "assistant", content: "", toolCalls: [{ id: "call_e", name: "list", arguments: "{}" }] },
   ]);
 });
 
