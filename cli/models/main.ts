@@ -70,7 +70,8 @@ function describeSize({ sizeBytes }: CatalogEntry): string {
 function describeKind(entry: CatalogEntry): string {
   if (entry.state === "installed") {
     const { name, kind, quantization, contextTokensTrained, licence } = entry.model;
-    return [name, kind === "chat" ? null : kind, quantization, `${contextTokensTrained} tokens`, licence]
+    const kindShown = kind === "chat" ? null : kind;
+    return [name, kindShown, quantization, `${contextTokensTrained} tokens`, licence, describeOrigin(entry.source)]
       .filter((part) => part !== null).join(", ");
   }
   if (entry.manifest === null) return entry.name;
@@ -82,6 +83,13 @@ function describeKind(entry: CatalogEntry): string {
     memoryBytes === null ? null : `about ${formatBytes(memoryBytes)} of memory`,
     licence?.name ?? "licence unknown",
   ].filter((part) => part !== null).join(", ");
+}
+
+/** Where a model came from, unless a package did: its name would say nothing. */
+function describeOrigin(source: string | null): string | null {
+  if (source?.startsWith("file://")) return `from ${source.slice("file://".length)}`;
+  const repository = /^hf:([^/]+\/[^/@]+)/.exec(source ?? "")?.[1];
+  return repository === undefined ? null : `from hf.co/${repository}`;
 }
 
 async function recommendModels(

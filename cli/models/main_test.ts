@@ -60,7 +60,7 @@ Deno.test("models imports, lists, verifies and removes a file", async () => {
 
   const listed = await run(home, "list");
   assert.equal(listed.code, 0);
-  assert.match(listed.out, /^mine +installed +263 kB +Tiny, Q4_K_M, 2048 tokens$/m);
+  assert.match(listed.out, /^mine +installed +263 kB +Tiny, Q4_K_M, 2048 tokens, from \/.*Some Model\.gguf$/m);
   assert.match(listed.out, /^smollm2-135m +available +98\.4 MB/m);
 
   assert.match((await run(home, "verify", "mine")).out, new RegExp(`mine: intact, SHA-256 ${hash(MODEL)}`));
@@ -131,7 +131,10 @@ Deno.test("models pulls a model by its name on a hub, and lists it with its lice
   assert.equal(pulled.code, 0, pulled.err);
   assert.match(pulled.out, /"tiny-q8_0" is here: /);
   assert.match(pulled.out, /licence: mit/);
-  assert.match((await run(home, "list")).out, /^tiny-q8_0 +installed +263 kB +Tiny Q8_0, Q4_K_M, 2048 tokens, mit$/m);
+  assert.match(
+    (await run(home, "list")).out,
+    /^tiny-q8_0 +installed +263 kB +Tiny Q8_0, Q4_K_M, 2048 tokens, mit, from hf\.co\/Owner\/Tiny-GGUF$/m,
+  );
 });
 
 Deno.test("models recommend tells what fits this machine, and what to do next", async () => {

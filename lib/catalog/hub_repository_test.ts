@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
-import { hash, makeModel, ModelsHome } from "../../tests/fixtures/models.ts";
+import { hash, makeManifest, makeModel, ModelsHome } from "../../tests/fixtures/models.ts";
 import { type RawReply, type RawRequest, RawServer, replyWithFile } from "../../tests/fixtures/raw_server.ts";
+import { ModelManifest } from "../contracts/manifest.ts";
 import type { CatalogOptions } from "./catalog.ts";
-import { parseHubName } from "./hub_repository.ts";
+import type { GgufHeader } from "./gguf_header.ts";
+import { completeManifest, parseHubName } from "./hub_repository.ts";
 import type { Progress } from "./progress.ts";
 
 const MODEL = makeModel(1);
@@ -237,4 +239,25 @@ Deno.test("a licence that the hub does not name is read from the file, or stays 
     const model = await home.open(envOf(hub)).pull("hf.co/owner/some-model-2507-gguf");
     assert.equal(model.licence, expected);
   }
+});
+
+Deno.test("what a hub's model needs is counted from its own header once it is here", () => {
+  const manifest = ModelManifest.parse({ ...makeManifest({ sources: ["hf:o/r/x.gguf"] }), licence: null });
+  const header: GgufHeader = {
+    kind: "embedding",
+    architecture: "qwen3",
+    name: null,
+    quantization: "Q8_0",
+    parameters: 596_049_920,
+    contextTokensTrained: 32_768,
+    chatTemplate: null,
+    licence: null,
+    attention: { layers: 28, heads: 8, keySize: 128, valueSize: 128, windowTokens: null },
+  };
+  const complete = completeManifest(manifest, { header, weightsBytes: 639_000_000 });
+  assert.equal(complete.kind, "embedding");
+  assert.equal(complete.contextTokens, 32_768);
+  assert.equal(complete.memoryBytes, 639_000_000 + 8_192 * 112 * 1024 + 700_000_000);
+  const unknown = completeManifest(manifest, { header: { ...header, attention: null }, weightsBytes: 639_000_000 });
+  assert.deepEqual([unknown.attention, unknown.memoryBytes], [null, null]);
 });
