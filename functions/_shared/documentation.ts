@@ -18,6 +18,7 @@ const DESCRIPTIONS = {
   403: "The Host or Origin is not allowed",
   404: "There is no such model",
   408: "The body did not arrive in time",
+  409: "Another file has the model's place",
   413: "The body is larger than 16 MiB",
   415: "The body is not JSON",
   429: "The queue is full; see Retry-After",
@@ -25,6 +26,7 @@ const DESCRIPTIONS = {
   502: "The process that holds the model ended",
   503: "The model cannot be reached now; see Retry-After",
   504: "The prompt could not be read in time",
+  507: "There is not enough memory, or not enough space on the disk",
 } as const;
 
 type ErrorStatus = keyof typeof DESCRIPTIONS;
@@ -59,6 +61,17 @@ export function jsonContent<Schema extends z.ZodType>(
   schema: Schema,
   description: string,
 ): { description: string; content: { "application/json": { schema: Schema } } } {
+  return { description, content: { "application/json": { schema } } };
+}
+
+/**
+ * A response of JSON that a handler sends itself, for a route's description: with the media type as a mere string Hono's
+ * types take any response.
+ */
+export function anyJsonContent(
+  schema: z.ZodType,
+  description: string,
+): { description: string; content: Record<string, { schema: z.ZodType }> } {
   return { description, content: { "application/json": { schema } } };
 }
 

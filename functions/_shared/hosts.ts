@@ -47,7 +47,7 @@ export function checkOrigin(allowedOrigins: readonly string[]): MiddlewareHandle
   };
   const answer = cors({
     origin: (origin) => origin !== "" && isAllowed(origin) ? origin : null,
-    allowMethods: ["GET", "HEAD", "POST"],
+    allowMethods: ["GET", "HEAD", "POST", "DELETE"],
     exposeHeaders: ["x-request-id", "retry-after"],
     maxAge: PREFLIGHT_SECONDS,
   });

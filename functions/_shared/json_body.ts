@@ -6,14 +6,17 @@ import { readBody } from "./limits.ts";
 const JSON_TYPE = /^application\/([\w.+-]+\+)?json$/i;
 const FORM_TYPE = /^application\/x-www-form-urlencoded$/i;
 
+/** Methods whose requests have a body. Ollama's clients send one with DELETE. */
+const METHODS = new Set(["POST", "DELETE"]);
+
 /**
- * Reads the body of a POST within its limits and hands it on as `application/json`. A missing content type is taken for
+ * Reads a request's body within its limits and hands it on as `application/json`. A missing content type is taken for
  * JSON, which many forget to say; with `takesForms` that of `curl -d` is too, as in Ollama's own documentation. What
  * says to be something else is refused.
  */
 export function acceptJson({ takesForms }: { takesForms: boolean }): MiddlewareHandler {
   return async (c, next) => {
-    if (!matchedRoutes(c).some(({ method }) => method === "POST")) return await next();
+    if (!matchedRoutes(c).some(({ method }) => METHODS.has(method))) return await next();
     const type = (c.req.header("content-type") ?? "").split(";")[0]!.trim();
     if (type !== "" && !JSON_TYPE.test(type) && !(takesForms && FORM_TYPE.test(type))) {
       throw new DomainError(

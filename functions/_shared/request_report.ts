@@ -65,7 +65,7 @@ export class RequestReport {
     this.#open = true;
   }
 
-  add(facts: Partial<Pick<RequestFacts, "status" | "owner" | "model" | "stream">>): void {
+  add(facts: Partial<Pick<RequestFacts, "status" | "owner" | "model" | "stream" | "promptTokens">>): void {
     Object.assign(this.#facts, facts);
   }
 
