@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import config from "./deno.json" with { type: "json" };
 import { createApp as createChatCompletions } from "./functions/chat-completions/app.ts";
 import { createApp as createCompletions } from "./functions/completions/app.ts";
+import { createApp as createEmbeddings } from "./functions/embeddings/app.ts";
 import { createApp as createModels } from "./functions/models/app.ts";
 import { createApp as createOllama } from "./functions/ollama/app.ts";
 import { createApp as createResponses } from "./functions/responses/app.ts";
@@ -122,6 +123,7 @@ async function serve({ settings, log, door, catalog, ending }: Place, models: Lo
   const creators = [
     createChatCompletions,
     createCompletions,
+    createEmbeddings,
     createModels,
     createOllama,
     createResponses,

@@ -1,15 +1,16 @@
 import assert from "node:assert/strict";
 import { createApp as createChatCompletions } from "../functions/chat-completions/app.ts";
 import { createApp as createCompletions } from "../functions/completions/app.ts";
+import { createApp as createEmbeddings } from "../functions/embeddings/app.ts";
 import { createApp as createModels } from "../functions/models/app.ts";
 import { createApp as createOllama } from "../functions/ollama/app.ts";
 import { createApp as createResponses } from "../functions/responses/app.ts";
 import { createApp as createStatus } from "../functions/status/app.ts";
 import { createApp as createTokenize } from "../functions/tokenize/app.ts";
 import { mountFunctions } from "../functions/_shared/mount.ts";
-import { createEngineTable } from "../lib/inference/engine_table.ts";
-import { createScriptedEngine } from "../lib/inference/scripted_engine.ts";
 import { silentLogger } from "../lib/log.ts";
+import { createEmptyCatalog } from "./fixtures/empty_catalog.ts";
+import { ScriptedInference } from "./fixtures/scripted_inference.ts";
 
 /** The parts of an OpenAPI document that are looked at here. */
 interface Operation {
@@ -22,13 +23,15 @@ const edge = { apiKey: null, allowedHosts: [], allowedOrigins: [], log: silentLo
 const creators = [
   createChatCompletions,
   createCompletions,
+  createEmbeddings,
   createModels,
   createOllama,
   createResponses,
   createStatus,
   createTokenize,
 ];
-const functions = creators.map((create) => create({ inference: createEngineTable([createScriptedEngine()]), edge }));
+const parts = { inference: new ScriptedInference(), library: createEmptyCatalog(), edge };
+const functions = creators.map((create) => create(parts));
 
 async function readDocument(): Promise<{ text: string; operations: Map<string, Operation> }> {
   const document = { title: "Rookery", version: "1.0.0", description: "Test" };
@@ -52,7 +55,7 @@ Deno.test("/openapi.json says of every route what it does, takes, answers and fa
   const { operations } = await readDocument();
   for (const [name, { summary, requestBody, responses }] of operations) {
     assert.ok(summary, `${name} has no summary`);
-    if (name.startsWith("POST")) {
+    if (/^(POST|DELETE)/.test(name)) {
       assert.ok(requestBody?.content["application/json"]?.schema, `${name} has no body`);
       for (const status of ["400", "404", "413", "415", "429"]) assert.ok(responses[status], `${name} lacks ${status}`);
     }

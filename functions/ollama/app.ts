@@ -1,24 +1,37 @@
 import type { Context } from "hono";
-import { DomainError } from "../../lib/errors.ts";
+import type { ModelDescription } from "../../lib/contracts/model.ts";
 import type { Inference } from "../../lib/inference/inference.ts";
 import { type AskedRequest, collectAnswer, findModel, openAnswer } from "../_shared/answers.ts";
 import { type App, createFunction, type EdgeOptions, type FunctionEnv } from "../_shared/create_function.ts";
 import { respondWithLines } from "../_shared/ndjson.ts";
 import { respondWhenWhole } from "../_shared/whole_response.ts";
 import { toRunning, toShown, toTag } from "./descriptions.ts";
+import { addEmbeddings } from "./embeddings.ts";
 import { toChatRequest, toGenerateRequest } from "./engine_request.ts";
-import { createLineHead, toEnding, toLines } from "./lines.ts";
+import { toKeepAliveMs } from "./keep_alive.ts";
+import { addLibrary } from "./library.ts";
+import { toLines, toLoadLine, toWholeLine, wrapInMessage, wrapInResponse, type WrapPiece } from "./lines.ts";
+import { requireName, toModelId } from "./names.ts";
+import type { ModelLibrary } from "./pulls.ts";
 import { chat, generate, getVersion, listRunning, listTags, showModel } from "./routes.ts";
-import type { ChatLine, GenerateLine } from "./schemas.ts";
+import type { ChatBody, GenerateBody } from "./schemas.ts";
 
 /**
  * The version of Ollama whose API is spoken here. Copilot Chat wants 0.6.4 at least, or it shows no models; this is the
  * first whose lines have everything that is sent here.
  */
-const OLLAMA_VERSION = "0.12.0";
+const OLLAMA_VERSION = "0.12.11";
 
-/** Ollama's API for one model that is always loaded. */
-export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
+/** What {@linkcode createApp} stands on. */
+export interface OllamaOptions {
+  inference: Inference;
+  library: ModelLibrary;
+  edge?: EdgeOptions;
+}
+
+/** Ollama's API: prompts, vectors, and the models that there are. */
+export function createApp({ inference, library, edge }: OllamaOptions): App {
+  const models = { inference, library };
   const app = createFunction("ollama", edge, { takesForms: true });
 
   // What Ollama's own tools ask for to see whether anybody is there.
@@ -26,48 +39,51 @@ export function createApp({ inference, edge }: { inference: Inference; edge?: Ed
   app.openapi(getVersion, (c) => c.json({ version: OLLAMA_VERSION }, 200));
   app.openapi(listTags, async (c) => c.json({ models: (await inference.list()).map(toTag) }, 200));
   app.openapi(listRunning, async (c) => {
-    const { state, rssBytes } = await inference.status();
-    const models = state === "ready" ? (await inference.list()).map((model) => toRunning(model, rssBytes)) : [];
-    return c.json({ models }, 200);
+    const status = await inference.status();
+    return c.json({ models: toRunning(await inference.list(), status.models) }, 200);
   });
   app.openapi(showModel, async (c) => {
-    const { model, name } = c.req.valid("json");
-    const id = model || name;
-    if (!id) throw new DomainError("invalid_request", "Say which model to show, as model", { param: "model" });
+    const id = await toModelId(library, requireName(c.req.valid("json")));
     return c.json(toShown(await findModel(c, inference, id)), 200);
   });
 
   app.openapi(chat, async (c) => {
     const body = c.req.valid("json");
-    const wrap = (text: string): Pick<ChatLine, "message"> => ({ message: { role: "assistant", content: text } });
-    return await respond(c, inference, { body, request: toChatRequest(body), wrap });
+    return await respond(c, models, { body, translate: (model) => toChatRequest(body, model), wrap: wrapInMessage });
   });
   app.openapi(generate, async (c) => {
     const body = c.req.valid("json");
-    const wrap = (text: string): Pick<GenerateLine, "response"> => ({ response: text });
-    return await respond(c, inference, { body, request: toGenerateRequest(body), wrap });
+    const translate = (model: ModelDescription) => toGenerateRequest(body, model);
+    return await respond(c, models, { body, translate, wrap: wrapInResponse });
   });
+
+  addEmbeddings(app, models);
+  addLibrary(app, models);
   return app;
 }
 
 /** What `/api/chat` and `/api/generate` differ in. */
 interface Asked {
-  body: { model: string; stream?: boolean | null | undefined };
-  /** Null asks to load the model. */
-  request: Omit<AskedRequest, "model"> | null;
-  wrap(text: string): object;
+  body: ChatBody | GenerateBody;
+  /** Null asks to load the model, or to unload it. */
+  translate(model: ModelDescription): AskedRequest | null;
+  wrap: WrapPiece;
 }
 
-async function respond(c: Context<FunctionEnv>, inference: Inference, asked: Asked): Promise<Response> {
-  const { body, request, wrap } = asked;
-  const model = await findModel(c, inference, body.model);
+async function respond(
+  c: Context<FunctionEnv>,
+  { inference, library }: { inference: Inference; library: ModelLibrary },
+  { body, translate, wrap }: Asked,
+): Promise<Response> {
+  const model = await findModel(c, inference, await toModelId(library, body.model));
+  const request = translate(model);
   if (request === null) {
-    return c.json({ ...createLineHead(body.model), ...wrap(""), done: true, done_reason: "load" });
+    const keepAliveMs = toKeepAliveMs(body.keep_alive);
+    await inference.keep({ model: model.id, keepAliveMs });
+    return c.json(toLoadLine(body.model, wrap, keepAliveMs === 0 ? "unload" : "load"));
   }
-  const answer = await openAnswer(c, inference, { ...request, model: model.id });
-  // Ollama's clients compare names, so that each hears the one that it said: with `:latest` or without.
+  const answer = await openAnswer(c, inference, request);
   if (body.stream ?? true) return respondWithLines(c, toLines(body.model, answer, wrap), answer.abort);
-  const line = collectAnswer(answer)
-    .then(({ text, done }) => ({ ...createLineHead(body.model), ...wrap(text), ...toEnding(done) }));
+  const line = collectAnswer(answer).then((whole) => toWholeLine(body.model, whole, wrap));
   return await respondWhenWhole(c, line, answer.abort);
 }

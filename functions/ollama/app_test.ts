@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
 import { DomainError } from "../../lib/errors.ts";
-import { createEngineTable } from "../../lib/inference/engine_table.ts";
-import { createScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { HOME_ASSISTANT_BODY, OLLAMA_EXTENSION_BODY } from "../../tests/fixtures/client_bodies.ts";
+import { createEmptyCatalog } from "../../tests/fixtures/empty_catalog.ts";
 import { postJson, readJson } from "../../tests/fixtures/http.ts";
+import {
+  LOADED_AT_MS,
+  ScriptedInference,
+  type ScriptedInferenceOptions,
+} from "../../tests/fixtures/scripted_inference.ts";
 import { createApp } from "./app.ts";
 import { ChatLine, GenerateLine } from "./schemas.ts";
 
 const HELLO = { model: "scripted", messages: [{ role: "user", content: "hello" }] };
 
-function createTestApp(options: Parameters<typeof createScriptedEngine>[0] = {}) {
-  const engine = createScriptedEngine(options);
-  return { engine, app: createApp({ inference: createEngineTable([engine]) }) };
+function createTestApp(options: ScriptedInferenceOptions = {}) {
+  const inference = new ScriptedInference(options);
+  return { inference, engine: inference.engine, app: createApp({ inference, library: createEmptyCatalog() }) };
 }
 
 /** The lines of a streamed answer; a blank one, or one without a text, fails as it fails in Home Assistant. */
@@ -45,7 +49,7 @@ Deno.test("GET / and HEAD / say that Rookery is running", async () => {
 });
 
 Deno.test("GET /api/tags lists the model with everything that strict clients read", async () => {
-  const { app } = createTestApp();
+  const { app } = createTestApp({ embedder: null });
   for (const url of ["http://localhost/api/tags", "http://localhost//api/tags"]) {
     const response = await app.fetch(new Request(url));
     assert.equal(response.status, 200);
@@ -70,7 +74,10 @@ Deno.test("GET /api/tags lists the model with everything that strict clients rea
 });
 
 Deno.test("GET /api/tags writes texts where nothing is known", async () => {
-  const { app } = createTestApp({ model: { sha256: null, parameters: null, licence: null, chatTemplate: null } });
+  const { app } = createTestApp({
+    embedder: null,
+    model: { sha256: null, parameters: null, licence: null, chatTemplate: null },
+  });
   const { models: [tag] } = await readJson(await app.request("/api/tags"));
   assert.equal(tag.digest, "");
   assert.equal(tag.details.parameter_size, "");
@@ -99,7 +106,7 @@ Deno.test("POST /api/show tells the context that is served, by model or by name"
 });
 
 Deno.test("POST /api/show refuses no name and unknown ones in Ollama's shape", async () => {
-  const { app } = createTestApp();
+  const { app } = createTestApp({ embedder: null });
   const nameless = await postJson(app, "/api/show", { body: {} });
   assert.equal(nameless.status, 400);
   const unknown = await postJson(app, "/api/show", { body: { model: "llama3" } });
@@ -107,13 +114,40 @@ Deno.test("POST /api/show refuses no name and unknown ones in Ollama's shape", a
   assert.deepEqual(await unknown.json(), { error: 'Unknown model "llama3"; there is "scripted"' });
 });
 
-Deno.test("GET /api/ps lists the model once it is loaded", async () => {
-  const { engine, app } = createTestApp();
-  const { models: [running] } = await readJson(await app.request("/api/ps"));
-  assert.partialDeepStrictEqual(running, { model: "scripted", context_length: 4096, size: 1_048_576, size_vram: 0 });
-  assert.ok(Date.parse(running.expires_at) > Date.now());
-  engine.state = "loading";
-  assert.deepEqual(await readJson(await app.request("/api/ps")), { models: [] });
+Deno.test("POST /api/show tells what a model can do, in Ollama's words", async () => {
+  const capabilities = { tools: true, reasoning: true, vision: true, infill: true };
+  const { app } = createTestApp({ model: { capabilities } });
+  const shown = await readJson(await postJson(app, "/api/show", { body: { model: "scripted" } }));
+  assert.deepEqual(shown.capabilities, ["completion", "tools", "thinking", "vision", "insert"]);
+  assert.equal(shown.template, "{{ messages }}{# .Suffix #}", "Continue looks for .Suffix");
+  const embedder = await readJson(await postJson(app, "/api/show", { body: { model: "scripted-embedder" } }));
+  assert.deepEqual(embedder.capabilities, ["embedding"]);
+  assert.partialDeepStrictEqual(embedder.model_info, { "bert.context_length": 64, "bert.embedding_length": 8 });
+  assert.equal(embedder.details.format, "onnx");
+});
+
+Deno.test("GET /api/tags lists models that embed, too", async () => {
+  const { models } = await readJson(await createTestApp().app.request("/api/tags"));
+  assert.deepEqual(models.map(({ model }: { model: string }) => model), ["scripted", "scripted-embedder"]);
+});
+
+Deno.test("GET /api/ps lists the models that are loaded, and until when", async () => {
+  const { app } = createTestApp();
+  const list = async () => (await readJson(await app.request("/api/ps"))).models;
+  assert.deepEqual(await list(), []);
+  await postJson(app, "/api/generate", { body: { model: "scripted", keep_alive: "10m" } });
+  const [running, ...others] = await list();
+  assert.deepEqual(others, []);
+  assert.partialDeepStrictEqual(running, {
+    model: "scripted",
+    size: 4_194_304,
+    size_vram: 0,
+    context_length: 4096,
+    expires_at: new Date(LOADED_AT_MS + 600_000).toISOString(),
+  });
+  await postJson(app, "/api/embed", { body: { model: "scripted-embedder", input: [], keep_alive: -1 } });
+  const expiry = (await list()).map((each: Record<string, unknown>) => [each["model"], each["expires_at"]]);
+  assert.deepEqual(expiry[1], ["scripted-embedder", "9999-12-31T23:59:59Z"]);
 });
 
 Deno.test("POST /api/chat streams lines that all have a role and a content, and ends with the numbers", async () => {
@@ -177,19 +211,34 @@ Deno.test("POST /api/generate with raw takes the prompt as it is, also as a form
   assert.equal(engine.requests[0]!.messages, null);
 });
 
-Deno.test("Without a message or a prompt the model is said to be loaded", async () => {
-  const { engine, app } = createTestApp();
-  for (const body of [{ model: "scripted" }, { model: "scripted", messages: [], keep_alive: -1 }]) {
-    const answer = await readJson(await postJson(app, "/api/chat", { body }));
-    assert.partialDeepStrictEqual(answer, {
-      message: { role: "assistant", content: "" },
-      done: true,
-      done_reason: "load",
-    });
-  }
-  const answer = await readJson(await postJson(app, "/api/generate", { body: { model: "scripted", prompt: "" } }));
-  assert.partialDeepStrictEqual(answer, { response: "", done: true, done_reason: "load" });
+Deno.test("Without a message or a prompt the model is loaded, or unloaded, and the engine is not asked", async () => {
+  const { engine, inference, app } = createTestApp();
+  const load = async (path: string, body: object) => {
+    const response = await postJson(app, path, { body: { model: "scripted:latest", ...body } });
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get("content-type"), "application/json");
+    return await readJson(response);
+  };
+  const message = { role: "assistant", content: "" };
+  const head = { model: "scripted:latest", done: true };
+  assert.partialDeepStrictEqual(await load("/api/chat", {}), { ...head, message, done_reason: "load" });
+  const kept = await load("/api/chat", { messages: [], keep_alive: -1 });
+  assert.partialDeepStrictEqual(kept, { ...head, message, done_reason: "load" });
+  const left = await load("/api/generate", { prompt: "", keep_alive: "0" });
+  assert.partialDeepStrictEqual(left, { ...head, response: "", done_reason: "unload" });
+  assert.deepEqual(inference.kept, [null, -1, 0].map((keepAliveMs) => ({ model: "scripted", keepAliveMs })));
   assert.equal(engine.requests.length, 0);
+});
+
+Deno.test("keep_alive reaches the engine with a prompt, and a wrong one is refused", async () => {
+  assert.equal((await askedBy("/api/chat", { ...HELLO, keep_alive: "1h30m" })).keepAliveMs, 5_400_000);
+  assert.equal((await askedBy("/api/generate", { prompt: "x", keep_alive: 0 })).keepAliveMs, 0);
+  assert.equal((await askedBy("/api/chat", HELLO)).keepAliveMs, null);
+  for (const body of [{ ...HELLO, keep_alive: "5 minutes" }, { keep_alive: "5 minutes" }]) {
+    const response = await postJson(createTestApp().app, "/api/chat", { body: { model: "scripted", ...body } });
+    assert.equal(response.status, 400);
+    assert.match((await readJson(response)).error, /"5 minutes" is no duration/);
+  }
 });
 
 Deno.test("Options reach the engine, and unknown ones are accepted", async () => {
@@ -228,23 +277,36 @@ Deno.test("Options reach the engine, and unknown ones are accepted", async () =>
 
 Deno.test("The bodies of Ollama's own extension and of Home Assistant get answers as they are", async () => {
   assert.deepEqual((await askedBy("/api/chat", OLLAMA_EXTENSION_BODY)).messages, OLLAMA_EXTENSION_BODY.messages);
-  assert.deepEqual((await askedBy("/api/chat", HOME_ASSISTANT_BODY)).messages!.slice(2), [
-    { role: "assistant", content: '{"name":"HassTurnOn","arguments":{"area":"kitchen"}}' },
-    { role: "tool", content: '{"data":{},"error":null}' },
+  const { messages, keepAliveMs, reasoning } = await askedBy("/api/chat", HOME_ASSISTANT_BODY);
+  const toolCalls = [{ id: "call_0", name: "HassTurnOn", arguments: '{"area":"kitchen"}' }];
+  assert.deepEqual(messages!.slice(2), [
+    { role: "assistant", content: "", toolCalls },
+    { role: "tool", content: '{"data":{},"error":null}', toolCallId: "call_0", toolName: "HassTurnOn" },
   ]);
+  assert.deepEqual([keepAliveMs, reasoning], [-1, { enabled: false, tokensMax: null }]);
 });
 
 Deno.test("What is wrong or not served gets a 400 in Ollama's shape, and the engine is not asked", async () => {
   const wrong: [path: string, body: object, message: RegExp][] = [
     ["/api/chat", { messages: [{ role: "user", content: "", images: ["AA=="] }] }, /cannot see images/],
     ["/api/generate", { prompt: "x", images: ["AA=="] }, /cannot see images/],
-    ["/api/generate", { prompt: "x", suffix: "y" }, /cannot fill in the middle yet/],
+    ["/api/generate", { prompt: "x", suffix: "y" }, /"scripted" does not support insert/],
     ["/api/generate", { prompt: "x", template: "y" }, /the model's own template/],
     ["/api/generate", { prompt: "x", context: [1] }, /use \/api\/chat/],
     ["/api/generate", { prompt: 7 }, /"prompt": expected string/],
-    ["/api/chat", { ...HELLO, format: "json" }, /cannot force a format yet/],
-    ["/api/chat", { ...HELLO, format: { type: "object" } }, /cannot force a format yet/],
-    ["/api/chat", { ...HELLO, think: true }, /does not support thinking/],
+    ["/api/chat", { ...HELLO, format: "yaml" }, /"format": expected "json" or a JSON Schema/],
+    ["/api/chat", { ...HELLO, format: ["json"] }, /"format": expected "json" or a JSON Schema/],
+    ["/api/chat", { ...HELLO, think: true }, /^"scripted" does not support thinking/],
+    ["/api/chat", { ...HELLO, think: "low" }, /^"scripted" does not support thinking/],
+    ["/api/generate", { prompt: "x", think: true }, /^"scripted" does not support thinking/],
+    ["/api/chat", { ...HELLO, think: "hard" }, /"think": expected true, false, "low"/],
+    ["/api/chat", { ...HELLO, logprobs: true, top_logprobs: 21 }, /"top_logprobs"/],
+    ["/api/chat", { ...HELLO, model: "scripted-embedder" }, /"scripted-embedder" does not support chat/],
+    ["/api/generate", { model: "scripted-embedder", prompt: "x" }, /"scripted-embedder" does not support chat/],
+    ["/api/chat", { ...HELLO, tools: [{ type: "function", function: {} }] }, /"tools\[0\].function.name"/],
+    ["/api/copy", { source: "scripted", destination: "x" }, /copies no models/],
+    ["/api/create", { from: "scripted" }, /makes no models/],
+    ["/api/push", {}, /sends no model anywhere/],
     ["/api/chat", { messages: [{ role: "robot", content: "" }] }, /"messages\[0\].role"/],
     ["/api/chat", { ...HELLO, options: { temperature: "hot" } }, /"options.temperature": expected number/],
     ["/api/chat", { ...HELLO, options: { stop: Array(17).fill("x") } }, /"options.stop"/],
@@ -289,7 +351,7 @@ Deno.test("What the engine refuses decides the status, also of a stream", async 
 
 Deno.test("Unknown routes and methods of /api are answered in Ollama's shape", async () => {
   const { app } = createTestApp();
-  const unknown = await postJson(app, "/api/pull", { body: { model: "x" } });
+  const unknown = await postJson(app, "/api/blobs", { body: { model: "x" } });
   assert.equal(unknown.status, 404);
   assert.equal(typeof (await readJson(unknown)).error, "string");
   const wrong = await app.request("/api/chat");

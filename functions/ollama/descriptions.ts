@@ -1,23 +1,34 @@
 import type { ModelDescription } from "../../lib/contracts/model.ts";
-import type { Running, Shown, Tags } from "./schemas.ts";
+import type { ModelStatus } from "../../lib/inference/inference.ts";
+import type { Capability, Running, Shown, Tags } from "./model_schemas.ts";
 
-/** A model of Rookery stays loaded until Rookery ends; clients want a date. */
+/** When a model is unloaded that stays loaded for ever: clients want a date. */
 const NEVER = "9999-12-31T23:59:59Z";
+
+/** How weights are stored that an engine runs; of another server's nobody knows. */
+const FORMATS: Record<ModelDescription["engine"], string> = { llama: "gguf", onnx: "onnx", remote: "" };
 
 /** The model as `/api/tags` lists it. */
 export function toTag(model: ModelDescription): Tags["models"][number] {
   return { ...toNamed(model), modified_at: toDate(model) };
 }
 
-/** The model as `/api/ps` lists it; `sizeBytes` is the memory that it takes. */
-export function toRunning(model: ModelDescription, sizeBytes: number): Running["models"][number] {
-  return {
-    ...toNamed(model),
-    size: sizeBytes,
-    expires_at: NEVER,
-    size_vram: 0,
-    context_length: model.contextTokensMax,
-  };
+/** The models as `/api/ps` lists them: those that are in memory. */
+export function toRunning(
+  models: readonly ModelDescription[],
+  loaded: readonly ModelStatus[],
+): Running["models"] {
+  return loaded.filter(({ state }) => state === "ready").flatMap(({ id, memoryBytes, expiresAtMs }) => {
+    const model = models.find((each) => each.id === id);
+    if (model === undefined) return [];
+    return [{
+      ...toNamed(model),
+      size: memoryBytes,
+      expires_at: expiresAtMs === null ? NEVER : new Date(expiresAtMs).toISOString(),
+      size_vram: 0,
+      context_length: model.contextTokensMax,
+    }];
+  });
 }
 
 /**
@@ -29,17 +40,35 @@ export function toShown(model: ModelDescription): Shown {
     license: model.licence ?? "",
     modelfile: `FROM ${model.id}\nPARAMETER num_ctx ${model.contextTokensMax}\n`,
     parameters: `num_ctx                        ${model.contextTokensMax}`,
-    template: model.chatTemplate ?? "",
+    template: toTemplate(model),
     details: toDetails(model),
     model_info: {
       "general.architecture": model.architecture,
       "general.basename": model.name,
       "general.parameter_count": model.parameters,
       [`${model.architecture}.context_length`]: model.contextTokensMax,
+      ...(model.dimensions === null ? {} : { [`${model.architecture}.embedding_length`]: model.dimensions }),
     },
-    capabilities: ["completion"],
+    capabilities: toCapabilities(model),
     modified_at: toDate(model),
   };
+}
+
+/** Continue takes a model to fill in the middle when its template speaks of `.Suffix`; for Jinja that is a comment. */
+function toTemplate({ chatTemplate, capabilities }: ModelDescription): string {
+  return `${chatTemplate ?? ""}${capabilities.infill ? "{# .Suffix #}" : ""}`;
+}
+
+function toCapabilities({ kind, capabilities }: ModelDescription): Capability[] {
+  if (kind === "embedding") return ["embedding"];
+  const { tools, reasoning, vision, infill } = capabilities;
+  const more: [has: boolean, name: Capability][] = [
+    [tools, "tools"],
+    [reasoning, "thinking"],
+    [vision, "vision"],
+    [infill, "insert"],
+  ];
+  return ["completion", ...more.filter(([has]) => has).map(([, name]) => name)];
 }
 
 function toNamed(model: ModelDescription): Omit<Tags["models"][number], "modified_at"> {
@@ -55,7 +84,7 @@ function toNamed(model: ModelDescription): Omit<Tags["models"][number], "modifie
 function toDetails(model: ModelDescription): Shown["details"] {
   return {
     parent_model: "",
-    format: "gguf",
+    format: FORMATS[model.engine],
     family: model.architecture,
     families: [model.architecture],
     parameter_size: model.parameters === null ? "" : renderCount(model.parameters),

@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
-import { jsonBody, jsonContent, ollamaErrors, pickErrors } from "../_shared/documentation.ts";
+import { anyJsonContent, jsonBody, jsonContent, ollamaErrors, pickErrors } from "../_shared/documentation.ts";
+import * as models from "./model_schemas.ts";
 import * as schemas from "./schemas.ts";
 
 const tags = ["Ollama"];
@@ -28,7 +29,7 @@ export const listTags = createRoute({
   path: "/api/tags",
   summary: "List the models that can be asked for",
   tags,
-  responses: { 200: jsonContent(schemas.Tags, "The models that are served"), ...errors },
+  responses: { 200: jsonContent(models.Tags, "The models that are served"), ...errors },
 });
 
 /** `GET /api/ps`. */
@@ -37,7 +38,7 @@ export const listRunning = createRoute({
   path: "/api/ps",
   summary: "List the models that are in memory",
   tags,
-  responses: { 200: jsonContent(schemas.Running, "The models, none while they are being loaded"), ...errors },
+  responses: { 200: jsonContent(models.Running, "The models, without those that are being loaded"), ...errors },
 });
 
 /** `POST /api/show`. */
@@ -46,15 +47,15 @@ export const showModel = createRoute({
   path: "/api/show",
   summary: "Describe one model",
   tags,
-  request: { body: jsonBody(schemas.ShowBody) },
-  responses: { 200: jsonContent(schemas.Shown, "The model as it is served"), ...ollamaErrors },
+  request: { body: jsonBody(models.ShowBody) },
+  responses: { 200: jsonContent(models.Shown, "The model as it is served"), ...ollamaErrors },
 });
 
 /** `POST /api/chat`. */
 export const chat = createRoute({
   method: "post",
   path: "/api/chat",
-  summary: "Answer a conversation",
+  summary: "Answer a conversation; without messages load its model, or with keep_alive 0 unload it",
   tags,
   request: { body: jsonBody(schemas.ChatBody) },
   responses: { 200: streamed(schemas.ChatLine), ...ollamaErrors },
@@ -64,8 +65,63 @@ export const chat = createRoute({
 export const generate = createRoute({
   method: "post",
   path: "/api/generate",
-  summary: "Continue a prompt",
+  summary: "Continue a prompt, or fill in before a suffix; without a prompt load the model or unload it",
   tags,
   request: { body: jsonBody(schemas.GenerateBody) },
   responses: { 200: streamed(schemas.GenerateLine), ...ollamaErrors },
 });
+
+/** `POST /api/embed`. */
+export const embed = createRoute({
+  method: "post",
+  path: "/api/embed",
+  summary: "Turn texts into vectors",
+  tags,
+  request: { body: jsonBody(models.EmbedBody) },
+  responses: { 200: anyJsonContent(models.Embedded, "One vector a text"), ...ollamaErrors },
+});
+
+/** `POST /api/embeddings`. */
+export const embedOne = createRoute({
+  method: "post",
+  path: "/api/embeddings",
+  summary: "Turn one text into a vector, for clients that do not know /api/embed",
+  tags,
+  request: { body: jsonBody(models.EmbedOneBody) },
+  responses: { 200: anyJsonContent(models.EmbeddedOne, "Its vector"), ...ollamaErrors },
+});
+
+/** `POST /api/pull`. */
+export const pullModel = createRoute({
+  method: "post",
+  path: "/api/pull",
+  summary: "Fetch a model that a manifest describes, or a GGUF file from the hub as hf.co/owner/repository",
+  tags,
+  request: { body: jsonBody(models.PullBody) },
+  responses: { 200: streamed(models.PullLine), ...ollamaErrors },
+});
+
+/** `DELETE /api/delete`. */
+export const deleteModel = createRoute({
+  method: "delete",
+  path: "/api/delete",
+  summary: "Unload a model and remove its files",
+  tags,
+  request: { body: jsonBody(models.DeleteBody) },
+  responses: { 200: jsonContent(models.Status, "It is gone"), ...ollamaErrors },
+});
+
+/** What Ollama's API has and Rookery does not: told with the reason instead of a 404. */
+function createRefused<Path extends string>(path: Path, summary: string) {
+  const request = { body: jsonBody(z.looseObject({})) };
+  return createRoute({ method: "post", path, summary, tags, request, responses: ollamaErrors });
+}
+
+/** `POST /api/copy`. */
+export const copyModel = createRefused("/api/copy", "Refused: a model has one name");
+
+/** `POST /api/create`. */
+export const createModel = createRefused("/api/create", "Refused: models are pulled or imported, not made");
+
+/** `POST /api/push`. */
+export const pushModel = createRefused("/api/push", "Refused: no model leaves this machine");
