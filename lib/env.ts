@@ -53,6 +53,32 @@ const hostPattern = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:\d{1,5})
 
 const originPattern = /^([a-z][a-z0-9+.-]*:\/\/[^\s/?#,]+|\*)$/i;
 
+/** A server of `ROOKERY_REMOTES`. */
+interface RemoteSetting {
+  /** The first part of its models' ids. */
+  name: string;
+  url: string;
+}
+
+/** `name=rest`, as remote servers and their keys are listed; a name is what stands before the first slash of an id. */
+const named = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}=./i).transform((text) => {
+  const at = text.indexOf("=");
+  return { name: text.slice(0, at), value: text.slice(at + 1) };
+});
+
+/** An address without credentials, which would be shown in messages, and without a query, which would be cut off. */
+const remoteUrl = httpUrl.refine((text) => {
+  const url = URL.parse(text);
+  return url !== null && url.username + url.password + url.search + url.hash === "";
+});
+
+const remotes = list.pipe(z.array(
+  named.transform(({ name, value }): RemoteSetting => ({ name, url: value }))
+    .pipe(z.object({ name: z.string(), url: remoteUrl })),
+)).refine((all) => new Set(all.map(({ name }) => name)).size === all.length);
+
+const remoteKeys = list.pipe(z.array(named)).transform((all) => new Map(all.map(({ name, value }) => [name, value])));
+
 /** Fewest characters of a key: what a password manager makes in its shortest setting. */
 const API_KEY_CHARACTERS_MIN = 16;
 
@@ -141,6 +167,33 @@ export const SETTINGS = {
     expected: '"off" or "auto"',
     schema: z.enum(["off", "auto"]).transform((choice) => choice === "auto"),
   }),
+  workers: defineSetting({
+    name: "ROOKERY_WORKERS",
+    default: "1",
+    description:
+      "Processes that hold models, each with its share of the memory and the cores. More than one pays for " +
+      "small models with many conversations at the same time.",
+    expected: "a whole number from 1 to 16",
+    schema: wholeNumber(1, 16),
+  }),
+  remotes: defineSetting({
+    name: "ROOKERY_REMOTES",
+    default: "",
+    description:
+      "Other servers that speak OpenAI's API, as `name=address` separated by commas; their models are called " +
+      "`name/model`.",
+    expected: "names (letters, digits, dashes) and http addresses without credentials, each name once, such as " +
+      "gpu=http://192.168.1.30:8080,desk=http://desk.lan:8000",
+    schema: remotes,
+  }),
+  remoteKeys: defineSetting({
+    name: "ROOKERY_REMOTE_KEYS",
+    default: "",
+    description: "Keys for servers of `ROOKERY_REMOTES`, as `name=key` separated by commas.",
+    expected: "names of servers and their keys, such as gpu=secret,desk=another",
+    secret: true,
+    schema: remoteKeys,
+  }),
   allowedHosts: defineSetting({
     name: "ROOKERY_ALLOWED_HOSTS",
     default: "",
@@ -207,7 +260,7 @@ export type Settings = { readonly [Key in keyof Table]: SettingValue<Table[Key]>
  * Reads the settings from an environment. Unset and empty variables take their default.
  *
  * @throws {DomainError} `invalid_config` that names the variable and what would be right; also for a `ROOKERY_*`
- *   variable that does not exist, and for a public `HOST` without a key.
+ *   variable that does not exist, a public `HOST` without a key, and a key for a server that is not named.
  */
 export function readSettings(env: Record<string, string>): Settings {
   refuseUnknownNames(env);
@@ -221,7 +274,16 @@ export function readSettings(env: Record<string, string>): Settings {
       { param: "HOST" },
     );
   }
+  refuseLostKeys(settings);
   return settings;
+}
+
+/** A key that is for no server was meant for one whose name is written otherwise. */
+function refuseLostKeys({ remotes, remoteKeys }: Settings): void {
+  const lost = [...remoteKeys.keys()].find((name) => !remotes.some((remote) => remote.name === name));
+  if (lost === undefined) return;
+  const message = `ROOKERY_REMOTE_KEYS has a key for "${lost}", which ROOKERY_REMOTES does not name`;
+  throw new DomainError("invalid_config", message, { param: "ROOKERY_REMOTE_KEYS" });
 }
 
 function readSetting(setting: Setting<unknown>, env: Record<string, string>): unknown {

@@ -26,6 +26,9 @@ Deno.test("readSettings() takes the defaults from an empty environment", () => {
     sequences: null,
     queuedMax: 64,
     gpu: false,
+    workers: 1,
+    remotes: [],
+    remoteKeys: new Map(),
     allowedHosts: [],
     allowedOrigins: [],
     logLevel: "info",
@@ -118,4 +121,28 @@ Deno.test("renderSettings() has one row a setting", () => {
   const lines = renderSettings().trimEnd().split("\n");
   assert.equal(lines.length, Object.keys(SETTINGS).length + 2);
   assert.ok(lines.some((line) => line.startsWith("| `PORT` | `8000` | ")));
+});
+
+Deno.test("readSettings() reads other servers and the keys for them", () => {
+  const { remotes, remoteKeys } = readSettings({
+    ROOKERY_REMOTES: "gpu=http://10.0.0.5:8080/v1, desk-2=https://desk.lan ,v6=http://[fd00::1]:8000",
+    ROOKERY_REMOTE_KEYS: "gpu=a=b==",
+  });
+  assert.deepEqual(remotes, [
+    { name: "gpu", url: "http://10.0.0.5:8080/v1" },
+    { name: "desk-2", url: "https://desk.lan" },
+    { name: "v6", url: "http://[fd00::1]:8000" },
+  ]);
+  assert.deepEqual([...remoteKeys], [["gpu", "a=b=="]]);
+});
+
+Deno.test("readSettings() refuses servers that are written wrongly, and repeats no key", () => {
+  const wrong = ["gpu", "http://10.0.0.5", "gpu=", "gpu=10.0.0.5:80", "gpu=ftp://x", "a/b=http://x", "=http://x"];
+  const worse = ["gpu=http://me:pass@x", "gpu=http://x?key=1", "gpu=http://x#y", "gpu=http://x,gpu=http://y"];
+  for (const ROOKERY_REMOTES of [...wrong, ...worse]) {
+    assert.match(refusal({ ROOKERY_REMOTES }), /^ROOKERY_REMOTES must be names .*gpu=http:/, ROOKERY_REMOTES);
+  }
+  const lost = refusal({ ROOKERY_REMOTES: "gpu=http://x", ROOKERY_REMOTE_KEYS: "cpu=hunter2" });
+  assert.match(lost, /"cpu", which ROOKERY_REMOTES does not name/);
+  for (const text of [lost, refusal({ ROOKERY_REMOTE_KEYS: "hunter2" })]) assert.ok(!text.includes("hunter2"));
 });
