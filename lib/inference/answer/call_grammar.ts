@@ -93,12 +93,12 @@ export class CallGrammar {
     });
   }
 
-  /** Any text of which no line but the first begins with `beginning`. */
+  /** Any text of which no line but the first begins with `beginning`, letters and angle brackets. */
   #textWithoutLine(beginning: string): string {
     const line = "[^\\n]*";
     let rest = "";
     for (const char of [...beginning].reverse()) {
-      const other = `[^\\n${escapeClass(char)}] ${line}`;
+      const other = `[^\\n${char}] ${line}`;
       rest = rest === "" ? `(${other})?` : `(${other} | ${literal(char)} ${rest})?`;
     }
     return this.builder.addRule("lines", `${line} (${literal("\n")} ${rest})*`);
@@ -185,8 +185,4 @@ function asObjectSchema(schema: JsonSchema, param: string): Record<string, unkno
       param,
     },
   );
-}
-
-function escapeClass(chars: string): string {
-  return chars.replace(/[\]\\^-]/g, "\\$&");
 }
