@@ -39,6 +39,11 @@ export class FairQueue<T extends Owned> {
     return item ?? null;
   }
 
+  /** Every item of an owner, oldest first. */
+  itemsOf(owner: string): readonly T[] {
+    return this.#byOwner.get(owner) ?? [];
+  }
+
   /** Takes one item out, wherever it stands. Returns whether it was there. */
   remove(item: T): boolean {
     const items = this.#byOwner.get(item.owner);

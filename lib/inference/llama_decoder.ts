@@ -1,168 +1,145 @@
-import { cpuUsage } from "node:process";
-import type { Llama, LlamaContext, LlamaModel, Token } from "node-llama-cpp";
-import { Sampling } from "../contracts/chat.ts";
+import type { Llama, LlamaModel, Token } from "node-llama-cpp";
 import type { ThreadPlan } from "../contracts/worker.ts";
+import type { BatchDecoder, BatchEntry, DrawnToken, HeldState, SamplerOptions, TokenSampler } from "./batch_decoder.ts";
 import { type BatchSpeed, threadsFor } from "./calibrate.ts";
-import type { BatchDecoder, BatchEntry, TokenSampler } from "./scheduler.ts";
+import { findLlamaLibrary } from "./native/library.ts";
+import { NativeThread } from "./native/native_thread.ts";
 
-/*
- * node-llama-cpp's own sequences decide by themselves what shares a batch and sample several outputs at once, which
- * mixes up the answers of concurrent requests. Rookery schedules batches itself and so talks to the native context
- * underneath. These are the parts of it that are used, as they are in the pinned version.
- */
-interface NativeSampler {
-  applyConfig(config: Record<string, number | Uint32Array>): void;
-  dispose(): void;
+/** What a {@linkcode LlamaDecoder} is opened with. */
+export interface LlamaDecoderOptions {
+  modelPath: string;
+  /** Tokens of each sequence. */
+  contextTokens: number;
+  sequences: number;
+  batchTokensMax: number;
+  /** Replaced once they are measured. */
+  threads: ThreadPlan;
+  /** Layers that go to the GPU, where there is one. */
+  gpuLayers: number;
+  /** Ends the loading. */
+  signal: AbortSignal;
 }
-interface NativeContext {
-  initBatch(tokens: number): void;
-  addToBatch(sequence: number, position: number, tokens: Uint32Array, outputs: Uint32Array): Uint32Array;
-  decodeBatch(): Promise<void>;
-  sampleToken(output: number, sampler: NativeSampler): Promise<number>;
-  disposeSequence(sequence: number): void;
-  removeTokenCellsFromSequence(sequence: number, start: number, end: number): boolean;
-  getSequenceKvCacheMinPosition(sequence: number): number;
-  setThreads(threads: number): void;
-}
-interface NativeParts {
-  _ctx: NativeContext;
-}
-interface NativeModelParts {
-  _model: object;
-}
-interface NativeBindings {
-  _bindings: { AddonSampler: new (model: object) => NativeSampler };
-}
-
-/** llama.cpp's own defaults, for what a request leaves open. */
-const SAMPLING_DEFAULTS = { temperature: 0.8, topP: 0.95, topK: 40, minP: 0.05 } as const;
-/** Penalties look this many tokens of the answer back; llama.cpp's default of 64 forgets within a paragraph. */
-const PENALTY_TOKENS_MAX = 256;
-
-/** Batches that calibration runs before it looks at the clock (they fill caches), and how long it then looks. */
-const WARM_UP_ROUNDS = 1;
-const MEASURED_ROUNDS = 16;
-const MEASURED_MS = 250;
-/** The smallest context there is must hold what calibration writes into a sequence. */
-const MEASURED_TOKENS_MAX = 256;
 
 class LlamaSampler implements TokenSampler {
-  constructor(readonly native: NativeSampler) {}
+  constructor(private readonly thread: NativeThread, readonly id: number) {}
+
+  async setGrammar(gbnf: string | null, accepted: readonly number[]): Promise<boolean> {
+    return await this.thread.call("setGrammar", { sampler: this.id, gbnf, accepted });
+  }
 
   dispose(): void {
-    this.native.dispose();
+    this.thread.call("disposeSampler", { sampler: this.id }).catch(() => {});
   }
 }
 
-/** Decodes batches with llama.cpp. Drawing tokens is serialised: two samplers at once would read each other's odds. */
-export class LlamaDecoder implements BatchDecoder {
-  readonly #native: NativeContext;
-  readonly #model: object;
-  readonly #bindings: NativeBindings["_bindings"];
-  readonly #slidingWindow: number | null;
+/** Decodes batches with llama.cpp, in a thread of its own: see `native/llama_thread.ts`. */
+export class LlamaDecoder implements BatchDecoder, AsyncDisposable {
+  readonly #thread: NativeThread;
+  readonly #vocabulary: LlamaModel;
+  readonly #options: LlamaDecoderOptions;
+  readonly forgets: boolean;
+  #samplers = 0;
 
-  /** @param threads Replaced once they are measured. */
-  constructor(
-    llama: Llama,
-    private readonly model: LlamaModel,
-    context: LlamaContext,
-    readonly options: { sequences: number; batchTokensMax: number; threads: ThreadPlan },
+  private constructor(
+    thread: NativeThread,
+    { vocabulary, forgets, ...options }: LlamaDecoderOptions & { vocabulary: LlamaModel; forgets: boolean },
   ) {
-    this.#native = (context as unknown as NativeParts)._ctx;
-    this.#model = (model as unknown as NativeModelParts)._model;
-    this.#bindings = (llama as unknown as NativeBindings)._bindings;
-    this.#slidingWindow = model.fileInsights.swaSize ?? null;
+    this.#thread = thread;
+    this.#vocabulary = vocabulary;
+    this.#options = options;
+    this.forgets = forgets;
+  }
+
+  /**
+   * Loads the weights and makes a context.
+   *
+   * @param vocabulary The same model, loaded without its weights.
+   * @throws {Error} when llama.cpp does not take the model, or `signal` aborted.
+   */
+  static async open(
+    llama: Llama,
+    { vocabulary, ...options }: LlamaDecoderOptions & { vocabulary: LlamaModel },
+  ): Promise<LlamaDecoder> {
+    const { modelPath, gpuLayers, contextTokens, sequences, batchTokensMax, signal } = options;
+    const thread = new NativeThread();
+    const stop = new SharedArrayBuffer(1);
+    const onAbort = () => Atomics.store(new Uint8Array(stop), 0, 1);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      signal.throwIfAborted();
+      const libraryPath = findLlamaLibrary(llama);
+      const place = { libraryPath, modelPath, gpuLayers, stop };
+      const { forgets } = await thread.call("load", { ...place, contextTokens, sequences, batchTokensMax });
+      return new LlamaDecoder(thread, { vocabulary, forgets, ...options });
+    } catch (error) {
+      await thread[Symbol.asyncDispose]();
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
   }
 
   get sequences(): number {
-    return this.options.sequences;
+    return this.#options.sequences;
   }
 
   setThreadPlan(threads: ThreadPlan): void {
-    this.options.threads = threads;
+    this.#options.threads = threads;
   }
 
-  createSampler(sampling: Sampling): LlamaSampler {
-    const sampler = new this.#bindings.AddonSampler(this.#model);
-    sampler.applyConfig({
-      temperature: sampling.temperature ?? SAMPLING_DEFAULTS.temperature,
-      topP: sampling.topP ?? SAMPLING_DEFAULTS.topP,
-      topK: sampling.topK ?? SAMPLING_DEFAULTS.topK,
-      minP: sampling.minP ?? SAMPLING_DEFAULTS.minP,
-      seed: sampling.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!,
-      repeatPenaltyTokens: new Uint32Array(),
-      repeatPenaltyMaxTokens: PENALTY_TOKENS_MAX,
-      repeatPenalty: sampling.repeatPenalty ?? 1,
-      repeatPenaltyPresencePenalty: sampling.presencePenalty ?? 0,
-      repeatPenaltyFrequencyPenalty: sampling.frequencyPenalty ?? 0,
+  createSampler(options: SamplerOptions): TokenSampler {
+    const sampler = this.#samplers++;
+    // The thread takes calls in their order: what uses the sampler comes after this, and says it when this failed.
+    this.#thread.call("createSampler", { sampler, ...options }).catch(() => {});
+    return new LlamaSampler(this.#thread, sampler);
+  }
+
+  async cut(sequence: number, length: number): Promise<boolean> {
+    return await this.#thread.call("cut", { sequence, length });
+  }
+
+  async decode(entries: readonly BatchEntry[]): Promise<DrawnToken[]> {
+    const batchTokens = entries.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    return await this.#thread.call("decode", {
+      entries: entries.map(({ sampler, ...entry }) => ({
+        ...entry,
+        sampler: sampler instanceof LlamaSampler ? sampler.id : null,
+      })),
+      threads: threadsFor(this.#options.threads, batchTokens),
     });
-    return new LlamaSampler(sampler);
-  }
-
-  keep(sequence: number, length: number): number {
-    if (length > 0 && this.#native.removeTokenCellsFromSequence(sequence, length, -1)) {
-      // A sliding window forgets: what the next token would look back to must still be there. It is -1 when nothing is.
-      const oldest = this.#native.getSequenceKvCacheMinPosition(sequence);
-      const needed = Math.max(0, length - (this.#slidingWindow ?? length));
-      if (oldest >= 0 && oldest <= needed) return length;
-    }
-    this.#native.disposeSequence(sequence);
-    return 0;
-  }
-
-  async decode(entries: readonly BatchEntry[]): Promise<number[]> {
-    const batchTokens = entries.reduce((sum, entry) => sum + entry.tokens.length, 0);
-    return await this.#decodeWith(entries, batchTokens, threadsFor(this.options.threads, batchTokens));
   }
 
   isEndToken(token: number): boolean {
-    return this.model.isEogToken(token as Token);
+    return this.#vocabulary.isEogToken(token as Token);
+  }
+
+  async saveState(sequence: number, { partial }: { partial: boolean }): Promise<HeldState> {
+    return await this.#thread.call("saveState", { sequence, partial });
+  }
+
+  async loadState(sequence: number, options: { state: number; partialLength: number | null }): Promise<boolean> {
+    return await this.#thread.call("loadState", { sequence, ...options });
+  }
+
+  async dropState(state: number): Promise<void> {
+    await this.#thread.call("dropState", { state });
+  }
+
+  async exportState(state: number): Promise<Uint8Array<ArrayBuffer>> {
+    return await this.#thread.call("exportState", { state });
+  }
+
+  async importState(bytes: Uint8Array<ArrayBuffer>): Promise<HeldState> {
+    return await this.#thread.call("importState", { bytes });
   }
 
   /** How fast batches of so many tokens go, drawing included; spoils all sequences. Calibration calls it. */
   async measure(batchTokens: number, threads: number): Promise<BatchSpeed> {
-    const streams = batchTokens < 16 ? Math.min(batchTokens, this.sequences) : 1;
-    const perStream = Math.ceil(batchTokens / streams);
-    const sampler = this.createSampler(Sampling.parse({ temperature: 0, seed: 0 }));
-    const token = this.model.tokens.bos ?? this.model.tokens.eos ?? 0;
-    const rounds = Math.min(MEASURED_ROUNDS, MEASURED_TOKENS_MAX / perStream - WARM_UP_ROUNDS);
-    let done = -WARM_UP_ROUNDS;
-    let startedAt = performance.now();
-    let cpu = cpuUsage();
-    for (let round = 0; done < rounds && performance.now() - startedAt < MEASURED_MS; round++) {
-      const entries = Array.from({ length: streams }, (_, sequence) => ({
-        sequence,
-        position: round * perStream,
-        tokens: new Array<number>(perStream).fill(token),
-        sampler,
-      }));
-      await this.#decodeWith(entries, streams * perStream, threads);
-      if (++done <= 0) [startedAt, cpu] = [performance.now(), cpuUsage()];
-    }
-    const elapsedMs = performance.now() - startedAt;
-    const { user, system } = cpuUsage(cpu);
-    for (let sequence = 0; sequence < streams; sequence++) this.keep(sequence, 0);
-    sampler.dispose();
-    return { batchMs: elapsedMs / Math.max(1, done), busyCores: (user + system) / 1000 / elapsedMs };
+    const { bos, eos } = this.#vocabulary.tokens;
+    return await this.#thread.call("measure", { batchTokens, threads, token: bos ?? eos ?? 0 });
   }
 
-  async #decodeWith(entries: readonly BatchEntry[], batchTokens: number, threads: number): Promise<number[]> {
-    this.#native.setThreads(threads);
-    this.#native.initBatch(batchTokens);
-    const wanted: [output: number, sampler: NativeSampler][] = [];
-    for (const { sequence, position, tokens, sampler } of entries) {
-      const outputs = sampler instanceof LlamaSampler ? Uint32Array.of(tokens.length - 1) : new Uint32Array();
-      const [output] = this.#native.addToBatch(sequence, position, Uint32Array.from(tokens), outputs);
-      if (output !== undefined && sampler instanceof LlamaSampler) wanted.push([output, sampler.native]);
-    }
-    await this.#native.decodeBatch();
-    const drawn: number[] = [];
-    // One after another: llama.cpp reorders its outputs while it reads them, so two readers get each other's.
-    for (const [output, sampler] of wanted) {
-      const token = await this.#native.sampleToken(output, sampler);
-      if (token < 0) throw new Error("llama.cpp drew no token");
-      drawn.push(token);
-    }
-    return drawn;
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#thread[Symbol.asyncDispose]();
   }
 }

@@ -1,20 +1,22 @@
-import type { Llama, LlamaContext, LlamaModel } from "node-llama-cpp";
+import type { Llama, LlamaModel } from "node-llama-cpp";
 import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
 import type { ModelDescription, ModelFile } from "../contracts/model.ts";
 import type { Calibration, ThreadPlan } from "../contracts/worker.ts";
 import { DomainError } from "../errors.ts";
 import { measureFreeMemory, MEMORY_SHARE } from "../free_memory.ts";
+import { planAnswer } from "./answer/answer_plan.ts";
+import type { AnswerReader } from "./answer/answer_reader.ts";
+import { AnswerAssembler } from "./answer_assembler.ts";
 import { calibrate } from "./calibrate.ts";
-import type { ComputeGate } from "./compute_gate.ts";
 import type { ChatEngine, EngineStatus } from "./engine.ts";
 import { EventChannel } from "./event_channel.ts";
 import { LlamaBackend } from "./llama_backend.ts";
 import { LlamaDecoder } from "./llama_decoder.ts";
 import { LlamaVocabulary } from "./llama_vocabulary.ts";
 import { batchTokensMax, planLlamaModel } from "./llama_plan.ts";
+import { PrefixCache } from "./prefix_cache.ts";
 import { Scheduler, type SchedulerOptions } from "./scheduler.ts";
-import { StopMatcher } from "./stop_matcher.ts";
-import { TextAssembler } from "./text_assembler.ts";
+import { fingerprintOf, StateFiles } from "./state_files.ts";
 
 /** What a llama engine is made from. */
 export interface LlamaEngineSettings extends SchedulerOptions {
@@ -31,8 +33,18 @@ export interface LlamaEngineSettings extends SchedulerOptions {
   memoryBytes?: number;
   /** llama.cpp as the other models of this process use it; without it the engine opens its own. */
   backend?: LlamaBackend;
-  /** Where batches of this and of other models wait for their turn; without it nobody else computes. */
-  gate?: ComputeGate;
+  /** What is kept of conversations that have to make room; without it nothing is. */
+  keep?: KeepSettings;
+}
+
+/** How much is kept of conversations whose sequences others need. */
+export interface KeepSettings {
+  /** Folder for what outlives the process and for what memory has no room for; null keeps nothing on disk. */
+  dir: string | null;
+  /** Most bytes in memory. */
+  memoryBytesMax: number;
+  /** Most bytes on disk, over all models. */
+  diskBytesMax: number;
 }
 
 /** What a llama engine tells whoever made it. */
@@ -52,6 +64,7 @@ export interface LlamaEngineEvents {
 /** What stands once the vocabulary is loaded: enough to count tokens and to settle a request's status. */
 interface Counted {
   llama: Llama;
+  words: LlamaModel;
   vocabulary: LlamaVocabulary;
   description: ModelDescription;
 }
@@ -96,14 +109,19 @@ class LlamaEngine implements ChatEngine {
     return Promise.resolve({ state: this.#state, active, queued, queuedMax, rssBytes: Deno.memoryUsage().rss });
   }
 
+  async forget(owner: string): Promise<void> {
+    await this.#scheduler.forget(owner);
+  }
+
   async *chat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatEvent, void> {
     const { vocabulary, description } = await this.#awaitCounted();
-    const promptTokens = await vocabulary.encodePrompt(request, description.contextTokensMax);
+    const { tokens: promptTokens, start } = await vocabulary.encodePrompt(request, description.contextTokensMax);
     const cancelled = new DomainError("request_cancelled", "The client left before the answer was complete");
     if (signal.aborted) throw cancelled;
+    const reader = planAnswer(request, start);
     const channel = new EventChannel<ChatEvent>();
     channel.push({ type: "admitted", promptTokens: promptTokens.length });
-    const cancel = this.#submit(request, { promptTokens, vocabulary, description, channel });
+    const cancel = this.#submit(request, { promptTokens, vocabulary, description, channel, reader });
     const onAbort = () => cancel(cancelled);
     signal.addEventListener("abort", onAbort, { once: true });
     try {
@@ -129,30 +147,26 @@ class LlamaEngine implements ChatEngine {
       vocabulary: LlamaVocabulary;
       description: ModelDescription;
       channel: EventChannel<ChatEvent>;
+      reader: AnswerReader;
     },
   ): (error: DomainError) => void {
-    const { promptTokens, vocabulary, description, channel } = chat;
-    const assembler = new TextAssembler((tokens, before) => vocabulary.detokenize(tokens, before));
-    const stops = new StopMatcher(request.stop);
+    const { promptTokens, vocabulary, description, channel, reader } = chat;
+    const { owner, sampling, logprobs, stop } = request;
     const room = description.contextTokensMax - promptTokens.length;
-    const show = (text: string) => {
-      if (text !== "") channel.push({ type: "text", text });
-    };
+    const emit = (event: ChatEvent) => channel.push(event);
+    const answer = new AnswerAssembler({ reader, texts: vocabulary, stop, logprobs: logprobs !== null, emit });
     return this.#scheduler.submit({
-      owner: request.owner,
+      owner,
       promptTokens,
-      sampling: request.sampling,
+      sampler: { sampling, logprobs },
+      grammar: reader.grammar,
       completionTokensMax: Math.min(request.completionTokensMax ?? room, room),
-      onStart: (start) => channel.push({ type: "started", ...start }),
-      onToken: (token) => {
-        const { text, stopped } = stops.push(assembler.push(token));
-        show(text);
-        return stopped;
-      },
-      onDone: ({ finishReason, usage, timings }) => {
-        const { text, stopped } = stops.push(assembler.flush());
-        show(stopped ? text : text + stops.flush());
-        channel.push({ type: "done", finishReason: stopped ? "stop" : finishReason, usage, timings });
+      onStart: (start) => emit({ type: "started", ...start }),
+      onToken: (drawn) => answer.push(drawn),
+      onDone: ({ finishReason: how, usage, timings }) => {
+        const { finishReason, reasoningTokens, error } = answer.finish({ cut: how === "length" });
+        if (error !== null) return channel.fail(error);
+        emit({ type: "done", finishReason, usage: { ...usage, reasoningTokens }, timings });
         channel.end();
       },
       onError: (error) => channel.fail(error),
@@ -181,18 +195,26 @@ class LlamaEngine implements ChatEngine {
     this.#disposables.push(words);
     const vocabulary = new LlamaVocabulary(words, model.chatTemplate);
     const { description } = await planLlamaModel(llama, model, { contextTokens, sequences, memoryBytes });
-    return { llama, vocabulary, description };
+    return { llama, words, vocabulary, description };
   }
 
-  async #loadWeights({ llama, description }: Counted): Promise<ModelDescription> {
+  async #loadWeights({ llama, words, description }: Counted): Promise<ModelDescription> {
     const { contextTokensMax, sequences } = description;
-    const weights = await llama.loadModel({ modelPath: this.settings.model.path, loadSignal: this.#closing.signal });
-    this.#disposables.push(weights);
-    const size = { contextTokensMax, sequences, batchTokensMax: batchTokensMax(sequences) };
-    const context = await this.#createContext(weights, size);
-    this.#disposables.push(context);
-    const threads = this.settings.threads ?? { decodeOne: 1, decodeMany: 1, prefill: 1 };
-    const decoder = new LlamaDecoder(llama, weights, context, { ...size, threads });
+    const decoder = await LlamaDecoder.open(llama, {
+      vocabulary: words,
+      modelPath: this.settings.model.path,
+      contextTokens: contextTokensMax,
+      sequences,
+      batchTokensMax: batchTokensMax(sequences),
+      threads: this.settings.threads ?? { decodeOne: 1, decodeMany: 1, prefill: 1 },
+      gpuLayers: llama.gpu === false
+        ? 0
+        : await words.fileInsights.configurationResolver.resolveModelGpuLayers("auto", {
+          ignoreMemorySafetyChecks: true,
+        }),
+      signal: this.#closing.signal,
+    });
+    this.#disposables.push(decoder);
     if (this.settings.threads === null) {
       const measured = await calibrate(llama.cpuMathCores, (tokens, threads) => {
         this.#closing.signal.throwIfAborted();
@@ -201,25 +223,29 @@ class LlamaEngine implements ChatEngine {
       decoder.setThreadPlan(measured.threads);
       this.events.onCalibrated?.(measured);
     }
+    const cache = await this.#openCache(llama, { decoder, description });
     this.#closing.signal.throwIfAborted();
     this.#state = "ready";
-    this.#scheduler.start(decoder);
+    this.#scheduler.start(decoder, cache);
     return description;
   }
 
-  async #createContext(
-    weights: LlamaModel,
-    size: { contextTokensMax: number; sequences: number; batchTokensMax: number },
-  ): Promise<LlamaContext> {
-    return await weights.createContext({
-      contextSize: size.contextTokensMax,
-      sequences: size.sequences,
-      batchSize: size.batchTokensMax,
-      flashAttention: "auto",
-      // The sizes were planned from the memory that is free; a second opinion would change them in silence.
-      failedCreationRemedy: false,
-      ignoreMemorySafetyChecks: true,
-    });
+  async #openCache(
+    llama: Llama,
+    { decoder, description }: { decoder: LlamaDecoder; description: ModelDescription },
+  ): Promise<PrefixCache> {
+    const { model, keep = { dir: null, memoryBytesMax: 0, diskBytesMax: 0 } } = this.settings;
+    const { sha256, sizeBytes, modifiedAtMs } = model;
+    const file = { id: model.id, sha256, sizeBytes, modifiedAtMs };
+    const { contextTokensMax, sequences } = description;
+    const engine = { release: llama.llamaCppRelease.release, gpu: llama.gpu };
+    const fingerprint = fingerprintOf({ file, engine, contextTokensMax, sequences });
+    const files = keep.dir === null || keep.diskBytesMax === 0
+      ? null
+      : new StateFiles({ dir: keep.dir, fingerprint, bytesMax: keep.diskBytesMax });
+    const cache = new PrefixCache(decoder, { memoryBytesMax: keep.memoryBytesMax, files });
+    await cache.open();
+    return cache;
   }
 
   #toFatal(error: unknown): DomainError {

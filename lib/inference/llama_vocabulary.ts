@@ -1,11 +1,20 @@
 import type { LlamaModel, Token } from "node-llama-cpp";
 import type { ChatRequest } from "../contracts/chat.ts";
 import { DomainError } from "../errors.ts";
+import type { AnswerStart } from "./answer/families.ts";
+import type { TemplateTraits } from "./answer/template_traits.ts";
 import { ChatTemplate } from "./chat_template.ts";
 import { SpecialTexts } from "./special_text.ts";
 
 /** Longer pieces are tokenized part by part, so that the process stays awake between the parts. */
 const PART_LENGTH = 65_536;
+
+/** A prompt as the model reads it. */
+export interface EncodedPrompt {
+  tokens: number[];
+  /** How the answer begins; null behind a raw prompt, whose answer is plain text. */
+  start: AnswerStart | null;
+}
 
 /** A model's tokenizer and chat template; a load of the vocabulary alone is enough for it. */
 export class LlamaVocabulary {
@@ -34,27 +43,49 @@ export class LlamaVocabulary {
     return await this.#encode(SpecialTexts.pieces(this.#specialTexts.cut(text)));
   }
 
+  /** How a control token is written, or null for any other token. */
+  spellControl(token: number): string | null {
+    if (!this.model.getTokenAttributes(token as Token).control) return null;
+    return this.model.detokenize([token as Token], true);
+  }
+
+  /** Tokens of a text that may hold control tokens written out. */
+  encodeSpecial(text: string): number[] {
+    return this.model.tokenize(text, true);
+  }
+
   /** Text of `tokens`, which follow on `before`; special tokens have none. */
   detokenize(tokens: readonly number[], before: readonly number[]): string {
     return this.model.detokenize(tokens as Token[], false, before as Token[]);
   }
 
+  /** What the model's template can take, and how its model thinks and calls. */
+  get traits(): TemplateTraits {
+    return this.#template.traits;
+  }
+
   /**
-   * Tokens of a whole prompt, at least one.
+   * Tokens of a whole prompt, at least one, and how the answer to it begins: null behind a raw prompt.
    *
    * @throws {DomainError} `context_length_exceeded` with both numbers when no answer would fit behind it;
    *   `invalid_request` when it is empty or the chat template refuses it.
    */
-  async encodePrompt(request: ChatRequest, contextTokensMax: number): Promise<number[]> {
+  async encodePrompt(request: ChatRequest, contextTokensMax: number): Promise<EncodedPrompt> {
     this.#refuseHuge(request, contextTokensMax);
     // A raw prompt is taken as it is: whoever sends one writes special tokens on purpose.
-    const pieces = request.messages === null ? [request.prompt ?? ""] : this.#template.render(request.messages);
+    const { pieces, start } = request.messages === null
+      ? { pieces: [request.prompt ?? ""], start: null }
+      : this.#template.render({
+        messages: request.messages,
+        tools: request.toolChoice === "none" ? [] : request.tools,
+        reasoning: request.reasoning,
+      });
     const tokens = await this.#encode(pieces);
     const { bos, shouldPrependBosToken } = this.model.tokens;
     if (shouldPrependBosToken && bos !== null && tokens[0] !== bos) tokens.unshift(bos);
     if (tokens.length === 0) throw new DomainError("invalid_request", "The prompt is empty", { param: "prompt" });
     if (tokens.length >= contextTokensMax) throw contextExceeded(`${tokens.length}`, contextTokensMax);
-    return tokens;
+    return { tokens, start };
   }
 
   /** Refuses, before any work, what cannot fit however it is tokenized. */

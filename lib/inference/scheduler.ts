@@ -1,48 +1,10 @@
-import type { FinishReason, Sampling, Timings, Usage } from "../contracts/chat.ts";
 import { DomainError } from "../errors.ts";
+import type { BatchDecoder, BatchEntry, DrawnToken } from "./batch_decoder.ts";
+import type { ComputeGate } from "./compute_gate.ts";
 import { FairQueue } from "./fair_queue.ts";
-import { type Sequence, SequenceStore } from "./sequence_store.ts";
-
-/** Draws tokens for one request; holds native memory until it is disposed of. */
-export interface TokenSampler {
-  dispose(): void;
-}
-
-/** A piece of one sequence to decode; with a sampler, the token that follows it is drawn. */
-export interface BatchEntry {
-  readonly sequence: number;
-  /** Place of the first token in its sequence. */
-  readonly position: number;
-  readonly tokens: readonly number[];
-  readonly sampler: TokenSampler | null;
-}
-
-/** What the scheduler asks of a loaded model. Calls never overlap: the scheduler awaits each before the next. */
-export interface BatchDecoder {
-  /** Sequences that can be decoded side by side. */
-  readonly sequences: number;
-  createSampler(sampling: Sampling): TokenSampler;
-  /** Keeps the first `length` tokens of a sequence and forgets the rest; returns how many it could keep. */
-  keep(sequence: number, length: number): number;
-  /** Decodes all entries in one batch; returns the drawn token of each entry that has a sampler, in their order. */
-  decode(entries: readonly BatchEntry[]): Promise<number[]>;
-  /** True for tokens that end an answer. */
-  isEndToken(token: number): boolean;
-}
-
-/** One answer to compute. The callbacks run inside the scheduler's loop and must neither throw nor wait. */
-export interface Job {
-  readonly owner: string;
-  /** At least one token. */
-  readonly promptTokens: readonly number[];
-  readonly sampling: Sampling;
-  readonly completionTokensMax: number;
-  onStart(start: { cachedTokens: number; queueMs: number }): void;
-  /** Takes the next token of the answer; returning true ends the answer with `stop`. */
-  onToken(token: number): boolean;
-  onDone(result: { finishReason: FinishReason; usage: Usage; timings: Timings }): void;
-  onError(error: DomainError): void;
-}
+import { type Job, Run } from "./job.ts";
+import type { PrefixCache } from "./prefix_cache.ts";
+import type { Sequence } from "./sequence_store.ts";
 
 /** Bounds and deadlines of a scheduler. */
 export interface SchedulerOptions {
@@ -56,6 +18,8 @@ export interface SchedulerOptions {
   stepTimeoutMs?: number;
   /** Told once of a batch that does not end. Nobody can end it: the process has to go. */
   onHung?: () => void;
+  /** Where batches wait for their turn beside those of other models; without it nobody else computes. */
+  gate?: ComputeGate;
 }
 
 /**
@@ -64,37 +28,13 @@ export interface SchedulerOptions {
  */
 export const PREFILL_CHUNK_TOKENS = 64;
 
-type Phase = "queued" | "prefill" | "decode" | "ended";
+/** After so much idleness conversations are kept on disk, in case the process ends without being told. */
+const PERSIST_IDLE_MS = 300_000;
 
-/** A job on its way through the scheduler. */
-class Run {
-  phase: Phase = "queued";
-  sequence: Sequence | null = null;
-  sampler: TokenSampler | null = null;
-  cachedTokens = 0;
-  completionTokens = 0;
-  /** Drawn last and not decoded yet. */
-  nextToken = 0;
-  readonly submittedAt = performance.now();
-  startedAt = 0;
-  firstTokenAt = 0;
-  timer: ReturnType<typeof setTimeout> | null = null;
-
-  constructor(readonly job: Job) {}
-
-  get owner(): string {
-    return this.job.owner;
-  }
-
-  setDeadline(timeoutMs: number, onPassed: () => void): void {
-    this.clearDeadline();
-    this.timer = setTimeout(onPassed, timeoutMs);
-  }
-
-  clearDeadline(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
-    this.timer = null;
-  }
+/** A model that is loaded. */
+interface Model {
+  decoder: BatchDecoder;
+  cache: PrefixCache;
 }
 
 /** One entry of a batch and the run that it belongs to. */
@@ -118,8 +58,10 @@ export class Scheduler implements AsyncDisposable {
   readonly #prefillTimeoutMs: number;
   readonly #stepTimeoutMs: number;
   readonly #onHung: () => void;
-  #decoder: BatchDecoder | null = null;
-  #store = new SequenceStore(0);
+  readonly #gate: ComputeGate | null;
+  readonly #tasks: ((cache: PrefixCache) => Promise<void>)[] = [];
+  #model: Model | null = null;
+  #idleTimer: ReturnType<typeof setTimeout> | null = null;
   #loop: Promise<void> | null = null;
   #closed = false;
 
@@ -129,6 +71,7 @@ export class Scheduler implements AsyncDisposable {
     this.#prefillTimeoutMs = options.prefillTimeoutMs ?? 600_000;
     this.#stepTimeoutMs = options.stepTimeoutMs ?? 120_000;
     this.#onHung = options.onHung ?? (() => {});
+    this.#gate = options.gate ?? null;
   }
 
   get active(): number {
@@ -139,11 +82,18 @@ export class Scheduler implements AsyncDisposable {
     return this.#queue.size;
   }
 
-  /** Gives the scheduler its model; jobs that came earlier start now. */
-  start(decoder: BatchDecoder): void {
-    this.#decoder = decoder;
-    this.#store = new SequenceStore(decoder.sequences);
+  /** Gives the scheduler its model and what keeps conversations of it; jobs that came earlier start now. */
+  start(decoder: BatchDecoder, cache: PrefixCache): void {
+    this.#model = { decoder, cache };
     this.#wake();
+  }
+
+  /** Ends the jobs of an owner and erases what is kept of the owner's conversations. */
+  async forget(owner: string): Promise<void> {
+    const forgotten = new DomainError("request_cancelled", "Everything of this account was erased");
+    const running = this.#running.filter((run) => run.owner === owner);
+    for (const run of [...this.#queue.itemsOf(owner), ...running]) this.#fail(run, forgotten);
+    await this.#do((cache) => cache.forget(owner));
   }
 
   /**
@@ -156,7 +106,7 @@ export class Scheduler implements AsyncDisposable {
     const run = new Run(job);
     if (this.#closed) throw new DomainError("engine_gone", "The model is being unloaded");
     // Who comes while a sequence is free stands in the queue for a moment only and takes nobody's place in it.
-    const free = this.#decoder === null ? 0 : this.#decoder.sequences - this.#store.busy;
+    const free = this.#model === null ? 0 : this.#model.decoder.sequences - this.#model.cache.busy;
     if (!this.#queue.push(run, this.queuedMax + free)) {
       throw new DomainError(
         "queue_full",
@@ -171,61 +121,77 @@ export class Scheduler implements AsyncDisposable {
     return cancel;
   }
 
-  /** Ends every job with `engine_gone` and waits until the model is at rest. */
+  /** Ends every job with `engine_gone`, keeps conversations on disk for the next start, and leaves the model at rest. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
+    this.#clearIdleTimer();
     const gone = new DomainError("engine_gone", "The model was unloaded before the answer was complete");
     for (let run = this.#queue.shift(); run !== null; run = this.#queue.shift()) this.#fail(run, gone);
     for (const run of [...this.#running]) this.#fail(run, gone);
+    await this.#do((cache) => cache.persist());
     await this.#loop;
+    this.#clearIdleTimer();
+  }
+
+  /** Does something with what is kept, between two batches; nothing when there is no model. */
+  async #do(task: (cache: PrefixCache) => Promise<void>): Promise<void> {
+    if (this.#model === null) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#tasks.push((cache) => task(cache).then(resolve, reject));
+    this.#wake();
+    await promise;
   }
 
   #wake(): void {
-    if (this.#decoder === null || this.#loop !== null) return;
-    this.#loop = this.#work(this.#decoder).finally(() => {
+    if (this.#model === null || this.#loop !== null) return;
+    this.#clearIdleTimer();
+    this.#loop = this.#work(this.#model).finally(() => {
       this.#loop = null;
-      if (this.#queue.size > 0) this.#wake();
+      if (this.#queue.size > 0 || this.#tasks.length > 0) return this.#wake();
+      this.#idleTimer = setTimeout(() => this.#do((cache) => cache.persist()), PERSIST_IDLE_MS);
     });
   }
 
-  async #work(decoder: BatchDecoder): Promise<void> {
+  #clearIdleTimer(): void {
+    if (this.#idleTimer !== null) clearTimeout(this.#idleTimer);
+    this.#idleTimer = null;
+  }
+
+  async #work({ decoder, cache }: Model): Promise<void> {
     // Requests of the same moment share their first batch.
     await Promise.resolve();
     for (;;) {
-      this.#releaseEnded();
-      this.#admitWaiting(decoder);
+      this.#releaseEnded(cache);
+      for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) await task(cache);
+      await this.#admitWaiting({ decoder, cache });
       if (this.#running.length === 0) return;
-      await this.#step(decoder);
+      await this.#step({ decoder, cache });
     }
   }
 
-  #admitWaiting(decoder: BatchDecoder): void {
-    while (this.#store.busy < decoder.sequences) {
+  async #admitWaiting(model: Model): Promise<void> {
+    while (model.cache.busy < model.decoder.sequences) {
       const run = this.#queue.shift();
       if (run === null) return;
-      this.#begin(run, decoder);
+      await this.#begin(run, model);
     }
   }
 
-  #begin(run: Run, decoder: BatchDecoder): void {
+  async #begin(run: Run, { decoder, cache }: Model): Promise<void> {
     const { job } = run;
-    const taken = this.#store.take(job.owner, job.promptTokens);
-    if (taken === null) throw new Error("No sequence is free");
-    const { sequence } = taken;
-    run.sequence = sequence;
     run.phase = "prefill";
     run.startedAt = performance.now();
+    run.clearDeadline();
     this.#running.push(run);
     try {
-      // The last token of a prompt is always decoded again: only that yields the odds of the next one.
-      run.cachedTokens = decoder.keep(sequence.index, Math.min(taken.prefix, job.promptTokens.length - 1));
-      sequence.owner = job.owner;
-      sequence.tokens.length = run.cachedTokens;
-      run.sampler = decoder.createSampler(job.sampling);
+      run.sequence = await cache.take(job.owner, job.promptTokens);
+      if (run.sequence === null) throw new Error("No sequence is free");
+      run.cachedTokens = run.sequence.tokens.length;
+      run.sampler = decoder.createSampler(job.sampler);
     } catch (cause) {
-      this.#failBatch([run], decoder, cause);
-      return;
+      return await this.#failBatch([run], cache, cause);
     }
+    if (this.#hasEnded(run)) return;
     run.setDeadline(this.#prefillTimeoutMs, () => {
       const seconds = this.#prefillTimeoutMs / 1000;
       this.#fail(run, new DomainError("prefill_timeout", `The prompt could not be read within ${seconds} seconds`));
@@ -233,24 +199,66 @@ export class Scheduler implements AsyncDisposable {
     job.onStart({ cachedTokens: run.cachedTokens, queueMs: run.startedAt - run.submittedAt });
   }
 
-  async #step(decoder: BatchDecoder): Promise<void> {
-    const pieces = [...this.#planDecode(), ...this.#planPrefill()];
+  /** Whether a run was cancelled while something was awaited. */
+  #hasEnded(run: Run): boolean {
+    return run.phase === "ended";
+  }
+
+  async #step({ decoder, cache }: Model): Promise<void> {
+    await this.#setGrammars(cache);
+    const decoding = this.#planDecode();
+    const pieces = [...decoding, ...this.#planPrefill()];
     // Every job that was begun just now may have failed at once.
     if (pieces.length === 0) return;
     // llama.cpp computes neighbouring sequences together only when they stand in ascending order.
     pieces.sort((a, b) => a.entry.sequence - b.entry.sequence);
-    const hung = setTimeout(this.#onHung, this.#stepTimeoutMs);
+    const startedAt = performance.now();
     try {
-      const drawn = await decoder.decode(pieces.map(({ entry }) => entry));
+      const drawn = await this.#decode(decoder, pieces.map(({ entry }) => entry));
+      if (decoding.length === 0) cache.measurePrefill(performance.now() - startedAt, countTokens(pieces));
       let next = 0;
       for (const { run, sequence, entry } of pieces) {
         for (const token of entry.tokens) sequence.tokens.push(token);
         if (entry.sampler !== null) this.#takeToken(run, drawn[next++]!, decoder);
+        else if (run.injected.length > 0) this.#takeToken(run, toDrawn(run.injected.shift()!), decoder);
       }
+      await this.#notePrefill(pieces, cache);
     } catch (cause) {
-      this.#failBatch(pieces.map(({ run }) => run), decoder, cause);
-    } finally {
-      clearTimeout(hung);
+      await this.#failBatch(pieces.map(({ run }) => run), cache, cause);
+    }
+  }
+
+  async #notePrefill(pieces: readonly Piece[], cache: PrefixCache): Promise<void> {
+    for (const { run, sequence } of pieces) {
+      if (run.phase !== "prefill") continue;
+      const tokensLeft = run.job.promptTokens.length - sequence.tokens.length;
+      await cache.notePrefill(sequence, { tokensLeft, chunkTokens: PREFILL_CHUNK_TOKENS });
+    }
+  }
+
+  async #decode(decoder: BatchDecoder, entries: readonly BatchEntry[]): Promise<DrawnToken[]> {
+    const decode = async () => {
+      const hung = setTimeout(this.#onHung, this.#stepTimeoutMs);
+      try {
+        return await decoder.decode(entries);
+      } finally {
+        clearTimeout(hung);
+      }
+    };
+    return this.#gate === null ? await decode() : await this.#gate.run("interactive", decode);
+  }
+
+  /** Grammars that answers asked for with their last token. One that does not take what was written already is not set. */
+  async #setGrammars(cache: PrefixCache): Promise<void> {
+    for (const run of this.#running) {
+      if (run.grammar === null || run.injected.length > 0 || run.phase === "ended") continue;
+      const { gbnf, accepted } = run.grammar;
+      run.grammar = null;
+      try {
+        await run.sampler?.setGrammar(gbnf, accepted);
+      } catch (cause) {
+        await this.#failBatch([run], cache, cause);
+      }
     }
   }
 
@@ -260,7 +268,9 @@ export class Scheduler implements AsyncDisposable {
     for (const run of this.#running) {
       const { sequence, sampler } = run;
       if (run.phase !== "decode" || sequence === null) continue;
-      const entry = { sequence: sequence.index, position: sequence.tokens.length, tokens: [run.nextToken], sampler };
+      const position = sequence.tokens.length;
+      const drawn = run.injected.length === 0 ? sampler : null;
+      const entry = { sequence: sequence.index, position, tokens: [run.nextToken], sampler: drawn };
       pieces.push({ run, sequence, entry });
     }
     return pieces;
@@ -285,7 +295,7 @@ export class Scheduler implements AsyncDisposable {
     return pieces;
   }
 
-  #takeToken(run: Run, token: number, decoder: BatchDecoder): void {
+  #takeToken(run: Run, drawn: DrawnToken, decoder: BatchDecoder): void {
     if (run.phase === "ended") return;
     if (run.phase === "prefill") {
       run.phase = "decode";
@@ -293,12 +303,16 @@ export class Scheduler implements AsyncDisposable {
       run.clearDeadline();
     }
     run.completionTokens++;
-    run.nextToken = token;
-    if (decoder.isEndToken(token) || run.job.onToken(token)) this.#finish(run, "stop");
+    run.nextToken = drawn.token;
+    if (decoder.isEndToken(drawn.token)) return this.#finish(run, "stop");
+    const { ended = false, inject = [], grammar } = run.job.onToken(drawn);
+    run.injected.push(...inject);
+    if (grammar !== undefined) run.grammar = grammar;
+    if (ended) this.#finish(run, "stop");
     else if (run.completionTokens >= run.job.completionTokensMax) this.#finish(run, "length");
   }
 
-  #finish(run: Run, finishReason: FinishReason): void {
+  #finish(run: Run, finishReason: "stop" | "length"): void {
     run.phase = "ended";
     run.clearDeadline();
     const now = performance.now();
@@ -308,7 +322,6 @@ export class Scheduler implements AsyncDisposable {
         promptTokens: run.job.promptTokens.length,
         cachedTokens: run.cachedTokens,
         completionTokens: run.completionTokens,
-        reasoningTokens: 0,
       },
       timings: {
         queueMs: run.startedAt - run.submittedAt,
@@ -327,21 +340,28 @@ export class Scheduler implements AsyncDisposable {
   }
 
   /** After a failed batch nobody knows what its sequences hold: they are emptied, their jobs end, the others go on. */
-  #failBatch(runs: readonly Run[], decoder: BatchDecoder, cause: unknown): void {
+  async #failBatch(runs: readonly Run[], cache: PrefixCache, cause: unknown): Promise<void> {
     for (const run of runs) {
       this.#fail(run, new DomainError("internal_error", "The model could not compute the next token", { cause }));
-      if (run.sequence === null) continue;
-      decoder.keep(run.sequence.index, 0);
-      run.sequence.tokens.length = 0;
+      if (run.sequence !== null) await cache.spoil(run.sequence);
     }
   }
 
   /** Between two steps no sampler is in use, so this is where they are freed. */
-  #releaseEnded(): void {
+  #releaseEnded(cache: PrefixCache): void {
     for (const run of this.#running.filter((run) => run.phase === "ended")) {
       this.#running.splice(this.#running.indexOf(run), 1);
       run.sampler?.dispose();
-      if (run.sequence !== null) this.#store.release(run.sequence);
+      if (run.sequence !== null) cache.release(run.sequence);
     }
   }
+}
+
+/** A token that was not drawn, as the drawn ones look. */
+function toDrawn(token: number): DrawnToken {
+  return { token, logprob: 0, bytes: [], top: [] };
+}
+
+function countTokens(pieces: readonly Piece[]): number {
+  return pieces.reduce((sum, { entry }) => sum + entry.tokens.length, 0);
 }

@@ -1,3 +1,5 @@
+import type { Checkpoint } from "./state_store.ts";
+
 /** One sequence of a context: the tokens whose key-value state it holds, and whose they are. */
 export interface Sequence {
   readonly index: number;
@@ -5,6 +7,8 @@ export interface Sequence {
   owner: string | null;
   /** Tokens that were decoded into the sequence, in order. */
   tokens: number[];
+  /** Where a sequence that forgets can be cut back to, in rising order. */
+  checkpoints: Checkpoint[];
   /** True while a request writes to it. */
   busy: boolean;
   /** Rises with each use; the smallest was left alone for longest. */
@@ -18,54 +22,46 @@ export function commonPrefixLength(a: readonly number[], b: readonly number[]): 
   return length;
 }
 
-/** Knows what each sequence of a context holds, and gives a request the one that saves most and destroys least. */
+/** Knows what each sequence of a context holds and who uses it. */
 export class SequenceStore {
-  readonly #sequences: Sequence[];
+  readonly sequences: readonly Sequence[];
   #uses = 0;
 
   constructor(count: number) {
-    this.#sequences = Array.from({ length: count }, (_, index) => ({
+    this.sequences = Array.from({ length: count }, (_, index) => ({
       index,
       owner: null,
       tokens: [],
+      checkpoints: [],
       busy: false,
       lastUse: 0,
     }));
   }
 
   get busy(): number {
-    return this.#sequences.filter((sequence) => sequence.busy).length;
+    return this.sequences.filter((sequence) => sequence.busy).length;
   }
 
-  /**
-   * Takes a free sequence for a prompt, or returns null when all are busy. `prefix` is how many of the prompt's tokens
-   * it already holds: 0 unless it is the same owner's. First choice is a sequence that the prompt mostly continues,
-   * then an empty one, then the one that was left alone for longest: a branch of a conversation does not overwrite its
-   * sibling while there is room.
-   */
-  take(owner: string, prompt: readonly number[]): { sequence: Sequence; prefix: number } | null {
-    let best: { sequence: Sequence; prefix: number; rank: number } | null = null;
-    for (const sequence of this.#sequences) {
+  /** The free sequence that is missed least: an empty one, or the one that was left alone for longest; null when all are busy. */
+  findSpare(): Sequence | null {
+    let spare: Sequence | null = null;
+    for (const sequence of this.sequences) {
       if (sequence.busy) continue;
-      const prefix = sequence.owner === owner ? commonPrefixLength(sequence.tokens, prompt) : 0;
-      const rank = this.#rank(sequence, prefix);
-      if (best === null || rank > best.rank) best = { sequence, prefix, rank };
+      if (sequence.tokens.length === 0) return sequence;
+      if (spare === null || sequence.lastUse < spare.lastUse) spare = sequence;
     }
-    if (best === null) return null;
-    best.sequence.busy = true;
-    best.sequence.lastUse = ++this.#uses;
-    return { sequence: best.sequence, prefix: best.prefix };
+    return spare;
+  }
+
+  /** A request writes to it from now on. */
+  take(sequence: Sequence): void {
+    sequence.busy = true;
+    sequence.lastUse = ++this.#uses;
   }
 
   /** The request has left; what the sequence holds stays until somebody needs the room. */
   release(sequence: Sequence): void {
     sequence.busy = false;
     sequence.lastUse = ++this.#uses;
-  }
-
-  #rank(sequence: Sequence, prefix: number): number {
-    if (prefix > 0 && prefix * 2 >= sequence.tokens.length) return 1 + prefix;
-    if (sequence.tokens.length === 0) return 1;
-    return -sequence.lastUse;
   }
 }

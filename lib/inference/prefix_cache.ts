@@ -1,0 +1,267 @@
+import type { BatchDecoder } from "./batch_decoder.ts";
+import { choosePrefix, type PrefixCosts, type PrefixSource } from "./prefix_plan.ts";
+import { commonPrefixLength, type Sequence, SequenceStore } from "./sequence_store.ts";
+import { hashOwner, type StateFiles } from "./state_files.ts";
+import { type Checkpoint, StateStore, type StoredState } from "./state_store.ts";
+
+/** Bounds of a {@linkcode PrefixCache}. */
+export interface PrefixCacheOptions {
+  /** Most bytes of states in memory, beside the sequences. */
+  memoryBytesMax: number;
+  /** Null keeps nothing on disk. */
+  files: StateFiles | null;
+}
+
+/** Conversations shorter than this are read again before they are kept. */
+const TOKENS_WORTH_KEEPING = 64;
+/** Checkpoints of one sequence; with one more, the one that is closest to its neighbour goes. */
+const CHECKPOINTS_MAX = 8;
+/** Tokens between the checkpoints of a long prompt. */
+const CHECKPOINT_DISTANCE_TOKENS = 1_024;
+
+/** What is believed before anything was measured: a small model on a slow machine. */
+const FIRST_COSTS: PrefixCosts = { prefillMsPerToken: 2, copyMsPerToken: 0.02, diskMsPerToken: 0.1 };
+/** Weight of the newest measurement in the average. */
+const NEWEST_SHARE = 0.3;
+
+/** Where the beginning of a prompt can be had. */
+type Source = PrefixSource & ({ sequence: Sequence } | { stored: StoredState });
+
+/**
+ * Gives each prompt a sequence that holds as much of its beginning as is worth having: the sequence of its own
+ * conversation, a copy of one that another answer is using, or a state that had to make room before. What a sequence held
+ * is kept before it is overwritten, so that sibling branches do not push each other out. Nothing is ever shared between
+ * owners. Its methods belong into the scheduler's loop.
+ */
+export class PrefixCache {
+  readonly #decoder: BatchDecoder;
+  readonly #sequences: SequenceStore;
+  readonly #store: StateStore;
+  #costs: PrefixCosts = FIRST_COSTS;
+
+  constructor(decoder: BatchDecoder, { memoryBytesMax, files }: PrefixCacheOptions) {
+    this.#decoder = decoder;
+    this.#sequences = new SequenceStore(decoder.sequences);
+    this.#store = new StateStore({ decoder, memoryBytesMax, files });
+  }
+
+  /** Sequences that requests write to. */
+  get busy(): number {
+    return this.#sequences.busy;
+  }
+
+  /** Takes up what was kept on disk. */
+  async open(): Promise<void> {
+    await this.#store.open();
+  }
+
+  /**
+   * Takes a sequence for a prompt; its `tokens` are the beginning of the prompt that needs not be read again, never all
+   * of it: only decoding the last token yields the odds of the next one. Null when all sequences are busy.
+   */
+  async take(owner: string, prompt: readonly number[]): Promise<Sequence | null> {
+    const source = choosePrefix(this.#findSources(owner, prompt), this.#costs);
+    const inPlace = source !== null && source.kind === "free" && "sequence" in source;
+    const sequence = inPlace ? source.sequence : this.#sequences.findSpare();
+    if (sequence === null) return null;
+    this.#sequences.take(sequence);
+    try {
+      await this.#keepBefore(sequence, inPlace ? source.prefixTokens : 0);
+      if (!inPlace) await this.#empty(sequence);
+      if (source !== null && !inPlace) await this.#fill(sequence, { owner, prompt, source });
+      await this.#cut(sequence, Math.min(commonPrefixLength(sequence.tokens, prompt), prompt.length - 1));
+      sequence.owner = owner;
+      return sequence;
+    } catch (error) {
+      await this.spoil(sequence);
+      this.release(sequence);
+      throw error;
+    }
+  }
+
+  /** The request has left. */
+  release(sequence: Sequence): void {
+    this.#sequences.release(sequence);
+  }
+
+  /** Nobody knows what a sequence holds any more. */
+  async spoil(sequence: Sequence): Promise<void> {
+    await this.#empty(sequence).catch(() => {});
+  }
+
+  /**
+   * Told after each batch that read a part of a prompt. Where a sequence forgets, it is marked at distances and right
+   * before the prompt's last chunk, so that its answer can be had again, or another question be asked there.
+   */
+  async notePrefill(
+    sequence: Sequence,
+    { tokensLeft, chunkTokens }: { tokensLeft: number; chunkTokens: number },
+  ): Promise<void> {
+    if (!this.#decoder.forgets || tokensLeft === 0) return;
+    const since = sequence.tokens.length - (sequence.checkpoints.at(-1)?.length ?? 0);
+    if (since < CHECKPOINT_DISTANCE_TOKENS && (tokensLeft > chunkTokens || since < TOKENS_WORTH_KEEPING)) return;
+    const state = await this.#decoder.saveState(sequence.index, { partial: true });
+    if (!await this.#store.reserve(state.bytes)) return await this.#decoder.dropState(state.id);
+    sequence.checkpoints.push({ length: sequence.tokens.length, state });
+    if (sequence.checkpoints.length > CHECKPOINTS_MAX) {
+      await this.#dropCheckpoint(sequence, findClosest(sequence.checkpoints));
+    }
+  }
+
+  /** Told how long a batch of prompt tokens took. */
+  measurePrefill(tookMs: number, tokens: number): void {
+    this.#learn("prefillMsPerToken", tookMs / tokens);
+  }
+
+  /** Erases what is kept of an owner. Sequences that requests of this owner still write to are none of it. */
+  async forget(owner: string): Promise<void> {
+    for (const sequence of this.#sequences.sequences) {
+      if (sequence.owner === owner && !sequence.busy) await this.#empty(sequence);
+    }
+    await this.#store.forget(hashOwner(owner));
+  }
+
+  /** Keeps everything on disk, for the next start. */
+  async persist(): Promise<void> {
+    const byUse = this.#sequences.sequences.toSorted((a, b) => a.lastUse - b.lastUse);
+    for (const sequence of byUse) if (!sequence.busy) await this.#keepBefore(sequence, 0);
+    await this.#store.persist();
+  }
+
+  #findSources(owner: string, prompt: readonly number[]): Source[] {
+    const sources: Source[] = [];
+    const add = (tokens: readonly number[], checkpoints: readonly { length: number }[], rest: Place) => {
+      const prefixTokens = this.#usablePrefix(tokens, prompt, checkpoints);
+      sources.push({ ...rest, prefixTokens, heldTokens: tokens.length });
+    };
+    for (const sequence of this.#sequences.sequences) {
+      if (sequence.owner !== owner) continue;
+      add(sequence.tokens, sequence.checkpoints, { kind: sequence.busy ? "busy" : "free", sequence });
+    }
+    for (const stored of this.#store.find(hashOwner(owner))) {
+      const { place } = stored;
+      if ("file" in place) add(stored.tokens, place.file.checkpoints, { kind: "disk", stored });
+      else add(stored.tokens, place.checkpoints, { kind: "memory", stored });
+    }
+    return sources;
+  }
+
+  /** How much of a prompt something gives: all that it shares, or where it forgets, up to a checkpoint. */
+  #usablePrefix(
+    tokens: readonly number[],
+    prompt: readonly number[],
+    checkpoints: readonly { length: number }[],
+  ): number {
+    const shared = Math.min(commonPrefixLength(tokens, prompt), prompt.length - 1);
+    if (!this.#decoder.forgets || shared === tokens.length) return shared;
+    return checkpoints.findLast(({ length }) => length <= shared)?.length ?? 0;
+  }
+
+  /** Keeps what a sequence holds before all but its first `tokensLeft` tokens are overwritten. */
+  async #keepBefore(sequence: Sequence, tokensLeft: number): Promise<void> {
+    const { owner, tokens, index } = sequence;
+    if (owner === null || tokens.length - tokensLeft < TOKENS_WORTH_KEEPING) return;
+    const hash = hashOwner(owner);
+    if (this.#store.holds(hash, tokens)) return;
+    const startedAt = performance.now();
+    const state = await this.#decoder.saveState(index, { partial: false });
+    this.#learn("copyMsPerToken", (performance.now() - startedAt) / tokens.length);
+    // Checkpoints go along when nothing of them is needed here.
+    const checkpoints = tokensLeft === 0 ? sequence.checkpoints.splice(0) : [];
+    for (const checkpoint of checkpoints) this.#store.release(checkpoint.state.bytes);
+    await this.#store.put({ owner: hash, tokens: [...tokens], state, checkpoints });
+  }
+
+  /** Puts a copy of what a source holds into a sequence. */
+  async #fill(sequence: Sequence, { owner, prompt, source }: Filling): Promise<void> {
+    if ("sequence" in source) {
+      const { index, tokens, checkpoints } = source.sequence;
+      const state = await this.#decoder.saveState(index, { partial: false });
+      await this.#load(sequence, { owner, prompt, tokens, held: { state, checkpoints } });
+      return await this.#decoder.dropState(state.id);
+    }
+    const { stored } = source;
+    const startedAt = performance.now();
+    const held = await this.#store.fetch(stored);
+    if (held === null) return;
+    if (source.kind === "disk") this.#learn("diskMsPerToken", (performance.now() - startedAt) / stored.tokens.length);
+    await this.#load(sequence, { owner, prompt, tokens: stored.tokens, held });
+    await this.#store.settle(stored, held);
+  }
+
+  async #load(sequence: Sequence, from: Loading): Promise<void> {
+    const { owner, prompt, tokens, held } = from;
+    if (!await this.#decoder.loadState(sequence.index, { state: held.state.id, partialLength: null })) return;
+    sequence.owner = owner;
+    sequence.tokens = [...tokens];
+    const shared = Math.min(commonPrefixLength(tokens, prompt), prompt.length - 1);
+    if (!this.#decoder.forgets || shared === tokens.length) return;
+    // The checkpoint belongs to the source and stays there.
+    await this.#goBack(sequence, held.checkpoints.findLast(({ length }) => length <= shared) ?? null);
+  }
+
+  /** Cuts a sequence to its first `length` tokens, or where it has forgotten too much, to a checkpoint before. */
+  async #cut(sequence: Sequence, length: number): Promise<void> {
+    if (length < sequence.tokens.length || length === 0) {
+      if (await this.#decoder.cut(sequence.index, length)) sequence.tokens.length = length;
+      else {await this.#goBack(
+          sequence,
+          sequence.checkpoints.findLast((checkpoint) => checkpoint.length <= length) ?? null,
+        );}
+    }
+    while ((sequence.checkpoints.at(-1)?.length ?? 0) > sequence.tokens.length) {
+      await this.#dropCheckpoint(sequence, sequence.checkpoints.length - 1);
+    }
+  }
+
+  async #goBack(sequence: Sequence, checkpoint: Checkpoint | null): Promise<void> {
+    if (checkpoint === null) return await this.#empty(sequence);
+    const { length, state } = checkpoint;
+    const taken = await this.#decoder.loadState(sequence.index, { state: state.id, partialLength: length });
+    sequence.tokens.length = taken ? length : 0;
+  }
+
+  async #empty(sequence: Sequence): Promise<void> {
+    sequence.tokens.length = 0;
+    sequence.owner = null;
+    while (sequence.checkpoints.length > 0) await this.#dropCheckpoint(sequence, 0);
+    await this.#decoder.cut(sequence.index, 0);
+  }
+
+  async #dropCheckpoint(sequence: Sequence, index: number): Promise<void> {
+    const [dropped] = sequence.checkpoints.splice(index, 1);
+    if (dropped === undefined) return;
+    this.#store.release(dropped.state.bytes);
+    await this.#decoder.dropState(dropped.state.id);
+  }
+
+  #learn(cost: keyof PrefixCosts, ms: number): void {
+    this.#costs = { ...this.#costs, [cost]: this.#costs[cost] * (1 - NEWEST_SHARE) + ms * NEWEST_SHARE };
+  }
+}
+
+type Place = { kind: "free" | "busy"; sequence: Sequence } | { kind: "memory" | "disk"; stored: StoredState };
+
+interface Filling {
+  owner: string;
+  prompt: readonly number[];
+  source: Source;
+}
+
+interface Loading {
+  owner: string;
+  prompt: readonly number[];
+  tokens: readonly number[];
+  held: { state: { id: number }; checkpoints: readonly Checkpoint[] };
+}
+
+/** The checkpoint that is closest to the one before it, and so missed least. */
+function findClosest(checkpoints: readonly Checkpoint[]): number {
+  let closest = 0;
+  let distance = Infinity;
+  for (const [i, { length }] of checkpoints.slice(0, -1).entries()) {
+    const apart = length - (checkpoints[i - 1]?.length ?? 0);
+    if (apart < distance) [closest, distance] = [i, apart];
+  }
+  return closest;
+}
