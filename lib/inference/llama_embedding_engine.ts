@@ -5,7 +5,6 @@ import {
   type LlamaModel,
   LlamaVocabularyType,
   readGgufFileInfo,
-  type Token,
 } from "node-llama-cpp";
 import type { ModelDescription, ModelFile } from "../contracts/model.ts";
 import {
@@ -17,6 +16,21 @@ import {
 import type { EmbeddingEngine } from "./engine.ts";
 import { LlamaBackend } from "./llama_backend.ts";
 import type { ModelPlan } from "./llama_plan.ts";
+
+/*
+ * node-llama-cpp's own `getEmbeddingFor()` marks the last token alone as an output, about which llama.cpp complains with
+ * a line for every text, and prepares to draw a token. These are the parts underneath it, as they are in the pinned version.
+ */
+interface NativeContext {
+  initBatch(tokens: number): void;
+  addToBatch(sequence: number, position: number, tokens: Uint32Array, outputs: Uint32Array): Uint32Array;
+  decodeBatch(): Promise<void>;
+  disposeSequence(sequence: number): void;
+  getEmbedding(tokens: number): Float64Array;
+}
+interface NativeParts {
+  _llamaContext: { _ctx: NativeContext };
+}
 
 /**
  * Tokens of one input, where the operator says nothing. A model that reads in both directions computes an input in one
@@ -101,12 +115,11 @@ async function openEmbedder(
 ): Promise<Embedder> {
   const model = await llama.loadModel({ modelPath: path, loadSignal: signal });
   try {
-    // node-llama-cpp wants one place more than the longest input has tokens. The whole of it is one batch.
-    const size = contextTokensMax + 1;
     const context = await model.createEmbeddingContext({
-      contextSize: size,
-      batchSize: size,
-      threads: llama.cpuMathCores,
+      contextSize: contextTokensMax,
+      batchSize: contextTokensMax,
+      // A thread that has to share its core makes all others wait, spinning: background work leaves one to whoever comes.
+      threads: Math.max(1, llama.cpuMathCores - 1),
       createSignal: signal,
       // What it takes was planned before it was loaded.
       ignoreMemorySafetyChecks: true,
@@ -123,12 +136,14 @@ class LlamaEmbedder implements Embedder {
   readonly vocabularySize: number;
   readonly prefix: readonly number[];
   readonly suffix: readonly number[];
+  readonly #native: NativeContext;
 
   constructor(
     private readonly model: LlamaModel,
     private readonly context: LlamaEmbeddingContext,
     private readonly own: LlamaBackend | null,
   ) {
+    this.#native = (context as unknown as NativeParts)._llamaContext._ctx;
     this.vocabularySize = [...model.iterateAllTokens()].length;
     const { prefix, suffix } = readFrame(model);
     this.prefix = prefix;
@@ -142,8 +157,12 @@ class LlamaEmbedder implements Embedder {
   async compute(inputs: readonly (readonly number[])[]): Promise<Float32Array[]> {
     const vectors: Float32Array[] = [];
     for (const input of inputs) {
-      const { vector } = await this.context.getEmbeddingFor([...input] as Token[]);
-      vectors.push(Float32Array.from(vector));
+      const tokens = Uint32Array.from(input);
+      this.#native.disposeSequence(0);
+      this.#native.initBatch(tokens.length);
+      this.#native.addToBatch(0, 0, tokens, tokens.map((_, index) => index));
+      await this.#native.decodeBatch();
+      vectors.push(Float32Array.from(this.#native.getEmbedding(tokens.length)));
     }
     return vectors;
   }
