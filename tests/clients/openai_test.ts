@@ -19,7 +19,7 @@ skipUnless(testModel("smollm2-135m"), "OpenAI's own library speaks to Rookery", 
     await using rookery = await startRookery(modelPath, { ROOKERY_CONTEXT: String(CONTEXT_TOKENS) });
     const client = new OpenAI({ baseURL: `${rookery.url}/v1`, apiKey: "none", maxRetries: 0 });
     const model = rookery.model;
-    for (const [name, check] of Object.entries({ ...CHATS, ...STREAMS, ...ERRORS })) {
+    for (const [name, check] of Object.entries({ ...CHATS, ...STREAMS, ...OTHER_FORMS, ...ERRORS })) {
       await t.step(name, () => check({ client, model, rookery }));
     }
     assert.doesNotMatch(rookery.output, /"level":"error"|capital|ravens/i, "no failure and no content in the log");
@@ -160,6 +160,51 @@ const STREAMS: Checks = {
     }
     await until(async () => (await readStatus(rookery)).engine.active === 0);
     assert.equal((await readStatus(rookery)).engine.active, 0);
+  },
+};
+
+const OTHER_FORMS: Checks = {
+  async "a raw prompt is continued, whole and streamed"({ client, model }) {
+    const ask = { model, prompt: "The capital of France is", temperature: 0, max_tokens: 8 };
+    const whole = await client.completions.create({ ...ask, echo: true });
+    assert.match(whole.choices[0]!.text, /^The capital of France is.*Paris/);
+    assert.equal(whole.choices[0]!.finish_reason, "length");
+    assert.equal(whole.usage!.completion_tokens, 8);
+    const pieces = await Array.fromAsync(await client.completions.create({ ...ask, stream: true }));
+    const text = pieces.map(({ choices }) => choices[0]?.text ?? "").join("");
+    assert.equal(ask.prompt + text, whole.choices[0]!.text);
+  },
+
+  async "several answers come at once"({ client, model }) {
+    const ask = { model, messages: STORY, n: 3, seed: 1, temperature: 1.2, max_tokens: 12 };
+    const { choices, usage } = await client.chat.completions.create(ask);
+    assert.deepEqual(choices.map(({ index, finish_reason }) => [index, finish_reason]), [
+      [0, "length"],
+      [1, "length"],
+      [2, "length"],
+    ]);
+    assert.equal(new Set(choices.map(({ message }) => message.content)).size, 3);
+    assert.equal(usage!.completion_tokens, 36);
+  },
+
+  async "a response is answered, whole and streamed"({ client, model }) {
+    const ask = { model, input: CAPITAL[0]!.content as string, temperature: 0 };
+    const whole = await client.responses.create(ask);
+    assert.match(whole.output_text, /Paris/);
+    assert.equal(whole.status, "completed");
+    assert.ok(whole.usage!.input_tokens > 10 && whole.usage!.output_tokens > 0);
+    const streamed = await client.responses.stream(ask).finalResponse();
+    assert.match(streamed.output_text, /Paris/);
+  },
+
+  async "tokens are counted as the model does"({ model, rookery }) {
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify({ model, prompt: "Ravens remember faces" });
+    const response = await fetch(`${rookery.url}/v1/tokenize`, { method: "POST", body, headers });
+    const { tokens, count, max_model_len } = await response.json();
+    assert.equal(tokens.length, count);
+    assert.ok(count > 2 && count < 10, `${count} tokens`);
+    assert.equal(max_model_len, CONTEXT_TOKENS);
   },
 };
 
