@@ -6,7 +6,7 @@ import { JSON_TYPES, type JsonType } from "./keywords.ts";
 import { integerRule, numberRule, parseDecimal } from "./number_rules.ts";
 import { objectRule } from "./object_rules.ts";
 import { findOverlap } from "./overlap.ts";
-import { addAnyJson, jsonRule } from "./primitives.ts";
+import { addAnyJson, jsonRules } from "./primitives.ts";
 import type { RuleSet } from "./rules.ts";
 import { stringRule } from "./string_rules.ts";
 import type { Alternative, ValueCompiler } from "./value_compiler.ts";
@@ -117,7 +117,12 @@ class Compiler implements ValueCompiler {
     for (let hops = 0; typeof found.schema === "object" && typeof found.schema["$ref"] === "string"; hops++) {
       if (!Object.keys(found.schema).every((keyword) => keyword === "$ref" || ANNOTATION.test(keyword))) break;
       found = this.document.resolve(found.schema["$ref"]);
-      if (hops > DEPTH_MAX) throw this.document.refuse("A schema leads back to itself by $ref", found.place);
+      if (hops > DEPTH_MAX) {
+        throw this.document.refuse(
+          `A $ref leads back to itself, or through more than ${DEPTH_MAX} others`,
+          found.place,
+        );
+      }
     }
     return found;
   }
@@ -172,8 +177,8 @@ class Compiler implements ValueCompiler {
   /** `enum` and `const`: those values that fit everything that is said. */
   #writeListed({ valueLists, sources }: Facts): Alternative[] {
     const shortest = valueLists.toSorted((a, b) => a.length - b.length)[0]!;
-    return shortest.filter((value) => sources.every(({ schema }) => this.accepts(value, schema)))
-      .map((value) => ({ body: jsonRule(value, this.rules), needs: [], uses: [], alias: null }));
+    const fitting = shortest.filter((value) => sources.every(({ schema }) => this.accepts(value, schema)));
+    return jsonRules(fitting, this.rules).map((body) => ({ body, needs: [], uses: [], alias: null }));
   }
 
   #writeType(type: JsonType, facts: Facts, place: string): Alternative | null {

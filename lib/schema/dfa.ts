@@ -4,8 +4,8 @@ import type { Condition } from "./pattern.ts";
 
 /** Most states of one automaton. */
 const STATES_MAX = 6_000;
-/** Most nodes gone through to build one: some tens of milliseconds. */
-const STEPS_MAX = 3_000_000;
+/** Most steps to build one: some tens of milliseconds, more on a busy machine. */
+const STEPS_MAX = 1_000_000;
 
 /** One state of a deterministic automaton. */
 export interface State {
@@ -40,12 +40,15 @@ export function keyOf({ conditions, min, max }: TextConditions): string {
   return `${min}-${max}:${conditions.map(({ nfa, negated }) => `${negated ? "!" : ""}${nfa.id}`).join()}`;
 }
 
-/** As {@linkcode build}, which it does once for what comes again. */
-export function determinize(conditions: TextConditions): State[] | null {
+/**
+ * As {@linkcode build}, which it does once for what comes again. `spend` is told how many steps it took.
+ */
+export function determinize(conditions: TextConditions, spend: (steps: number) => void): State[] | null {
   const key = keyOf(conditions);
   const known = kept.get(key);
   if (known !== undefined) return known;
-  const built = build(conditions);
+  const { states: built, steps } = build(conditions);
+  spend(steps);
   if (built === null || built.length > KEPT_STATES_MAX) return built;
   if (kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!);
   kept.set(key, built);
@@ -57,13 +60,14 @@ export function determinize(conditions: TextConditions): State[] | null {
  * is the beginning; from each of its states a text can be finished. No states at all means that there is no such text,
  * null that it would become too large.
  */
-function build({ conditions, min, max }: TextConditions): State[] | null {
+function build({ conditions, min, max }: TextConditions): { states: State[] | null; steps: number } {
   const runs = conditions.map(({ nfa }) => new NfaRun(nfa));
   const classes = findClasses(conditions);
   const countMax = max === Infinity ? min : max;
   const numbers = new Map<string, number>();
   const moments: Moment[] = [];
   const states: State[] = [];
+  let steps = 0;
   const numberOf = (moment: Moment): number => {
     const key = `${moment.count}/${moment.places.map((list) => list.join()).join("/")}`;
     const known = numbers.get(key);
@@ -90,10 +94,10 @@ function build({ conditions, min, max }: TextConditions): State[] | null {
       accepts: holds && count >= min,
       edges: [...targets].map(([to, ranges]) => ({ set: unite(ranges), to })),
     });
-    const steps = runs.reduce((sum, run) => sum + run.steps, 0);
-    if (moments.length > STATES_MAX || steps + states.length * classes.length > STEPS_MAX) return null;
+    steps = runs.reduce((sum, run) => sum + run.steps, states.length * classes.length * runs.length);
+    if (moments.length > STATES_MAX || steps > STEPS_MAX) return { states: null, steps };
   }
-  return trim(states);
+  return { states: trim(states), steps };
 }
 
 /** Whether a condition can no longer come true. */

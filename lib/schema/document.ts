@@ -8,6 +8,9 @@ const DEPTH_MAX = 64;
 /** Most schemas in one document. */
 const SCHEMAS_MAX = 20_000;
 
+/** Longest place that an error tells, in UTF-16 units. */
+const PLACE_LENGTH_MAX = 300;
+
 /** A schema and where it stands, such as `parameters.properties.a`. */
 export interface Located {
   schema: JsonSchema;
@@ -34,7 +37,8 @@ export class SchemaDocument {
 
   /** The error for something that is wrong at a place. */
   refuse(message: string, place: string): DomainError {
-    return new DomainError("invalid_request", `${message} at ${place}`, { param: this.#param });
+    const shown = place.length > PLACE_LENGTH_MAX ? `${place.slice(0, PLACE_LENGTH_MAX - 1)}…` : place;
+    return new DomainError("invalid_request", `${message} at ${shown}`, { param: this.#param });
   }
 
   #check(): void {

@@ -28,6 +28,14 @@ export const UNSUPPORTED: readonly string[] = [
   ...["unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"],
 ];
 
+/** Most values of one `enum`, and how deep they may nest. */
+const VALUES_MAX = 2_000;
+const VALUE_DEPTH_MAX = 64;
+/** Most keys of one object: llama.cpp goes through those that may be left out in recursion. */
+const KEYS_MAX = 2_000;
+/** Most `patternProperties` of one object: each doubles the kinds of keys. */
+const KEY_PATTERNS_MAX = 6;
+
 /** Whether something is a schema at all. */
 export function isSchema(value: unknown): value is JsonSchema {
   return typeof value === "boolean" || isObject(value);
@@ -87,14 +95,14 @@ function checkType({ type }: SchemaObject): string | null {
   const names: unknown[] = Array.isArray(type) ? type : [type];
   if (names.length === 0) return '"type" names no type';
   const wrong = names.find((name) => !JSON_TYPES.some((known) => known === name));
-  return wrong === undefined ? null : `${JSON.stringify(wrong)} is no type that JSON Schema knows:`;
+  return wrong === undefined ? null : `Unknown type ${JSON.stringify(wrong)}`;
 }
 
 function checkNumbers(schema: SchemaObject): string | null {
   for (const keyword of COUNTS) {
     const value = schema[keyword];
     if (value !== undefined && !(Number.isInteger(value) && Number(value) >= 0)) {
-      return `"${keyword}" has to be a whole number, 0 or more,`;
+      return `"${keyword}" has to be a whole number of at least 0`;
     }
   }
   for (const keyword of NUMBERS) {
@@ -121,7 +129,7 @@ function checkTexts(schema: SchemaObject): string | null {
   const patterns = isObject(patternProperties) ? Object.keys(patternProperties) : [];
   if (typeof pattern === "string") patterns.push(pattern);
   const wrong = patterns.find((text) => !isPattern(text));
-  return wrong === undefined ? null : `${JSON.stringify(wrong.slice(0, 80))} is no regular expression:`;
+  return wrong === undefined ? null : `Invalid regular expression ${JSON.stringify(wrong.slice(0, 80))}`;
 }
 
 function checkLists(schema: SchemaObject): string | null {
@@ -145,8 +153,28 @@ function checkLists(schema: SchemaObject): string | null {
   if (values !== undefined && !(Array.isArray(values) && values.length > 0)) {
     return '"enum" has to be a list of at least one value';
   }
+  if (Array.isArray(values) && values.length > VALUES_MAX) return `"enum" has more than ${VALUES_MAX} values`;
+  if (isDeep(values, VALUE_DEPTH_MAX) || isDeep(schema["const"], VALUE_DEPTH_MAX)) {
+    return "A value is nested too deeply";
+  }
+  if (isObject(schema["properties"]) && Object.keys(schema["properties"]).length > KEYS_MAX) {
+    return `There are more than ${KEYS_MAX} properties`;
+  }
+  if (isObject(schema["patternProperties"]) && Object.keys(schema["patternProperties"]).length > KEY_PATTERNS_MAX) {
+    return `There are more than ${KEY_PATTERNS_MAX} patternProperties`;
+  }
   const dependent = isObject(schema["dependentRequired"]) ? Object.values(schema["dependentRequired"]) : [];
   return dependent.every(isNameList) ? null : '"dependentRequired" has to hold lists of names';
+}
+
+/** Whether a value is nested deeper than so many levels. Does not recurse itself. */
+export function isDeep(value: unknown, levelsMax: number): boolean {
+  let level: unknown[] = [value];
+  for (let levels = 0; level.length > 0; levels++) {
+    if (levels > levelsMax + 1) return true;
+    level = level.flatMap((inner) => typeof inner === "object" && inner !== null ? Object.values(inner) : []);
+  }
+  return false;
 }
 
 function isNameList(value: unknown): boolean {

@@ -2,7 +2,7 @@ import { ANY_CHAR, type CharSet, contains } from "./char_set.ts";
 import { type Regex, UnsupportedRegex } from "./regex.ts";
 
 /** Most nodes of one automaton. */
-const NODES_MAX = 8_000;
+export const NODES_MAX = 8_000;
 
 /** One node: what can be gone through without reading, and what by reading a character. */
 interface Node {

@@ -119,7 +119,14 @@ export function numberRule(bounds: NumberBounds): string | null {
     const far = max === null ? null : toDecimal(max, maxExclusive, { digitsMax, up: false });
     alternatives.push(...decimalRange(near, far, digitsMax));
   }
-  return alternatives.length === 0 ? null : alternatives.join(" | ");
+  return alternatives.length === 0 ? onlyBound(bounds) : alternatives.join(" | ");
+}
+
+/** Where so few digits write no number within bounds: one of the bounds as it is, or null. */
+function onlyBound({ min, max, minExclusive, maxExclusive, fractionDigitsMax }: NumberBounds): string | null {
+  if (fractionDigitsMax !== null) return null;
+  const within = (min !== null && !minExclusive) ? min : (max !== null && !maxExclusive) ? max : null;
+  return within === null ? null : literal(JSON.stringify(within));
 }
 
 /** Digits behind the point with which doubles near the bounds are still told apart. */

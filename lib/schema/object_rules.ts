@@ -1,13 +1,13 @@
 import type { Located } from "./document.ts";
 import { Facts, type KeyShape, valueSchemasOf } from "./facts.ts";
 import { addSpace } from "./primitives.ts";
-import { literal } from "./rules.ts";
+import { literal, type RuleSet } from "./rules.ts";
 import { addKeyRule, type TextLimits } from "./string_rules.ts";
 import type { Alternative, ValueCompiler } from "./value_compiler.ts";
 
 /** Most rules spent on counting the keys of one object. */
 const COUNTING_RULES_MAX = 4_000;
-/** Most `patternProperties` of one object: each doubles the kinds of keys. */
+/** Most different `patternProperties` that hold for one object: each doubles the kinds of keys. */
 const PATTERNS_MAX = 6;
 /** Bodies longer than this become a rule instead of being written twice. */
 const INLINE_LENGTH_MAX = 200;
@@ -46,7 +46,8 @@ export function objectRule(facts: Facts, options: ObjectOptions): Alternative | 
     else if (required) return null;
   }
   const others = limits.names === null ? findOtherKeys(facts, { ...options, limits, names: [...names] }) : [];
-  const body = writeObject(facts, { ...options, keys, others });
+  const { min, max } = chooseCounts(facts, { ...options, keys, others });
+  const body = min > max ? null : new ObjectWriter(compiler.rules, { keys, others, min, max }).write();
   if (body === null) return null;
   const needs = keys.filter(({ required }) => required).map(({ value }) => value);
   return { body, needs, uses: [...keys, ...others].map(({ value }) => value), alias: null };
@@ -123,75 +124,95 @@ function valueSchemas(shapes: readonly KeyShape[], matching: readonly string[]):
  * quote", so that the grammar grows by one rule for each optional key. Where the number of keys is bounded there is one
  * for each number of keys written so far.
  */
-function writeObject(
-  facts: Facts,
-  { compiler, place, keys, others }: ObjectOptions & { keys: Key[]; others: OtherKeys[] },
-): string | null {
-  const { minProperties: min, maxProperties: max } = chooseCounts(facts, { compiler, place, keys, others });
-  if (min > max) return null;
-  const { rules } = compiler;
-  const sp = addSpace(rules);
-  const counted = max === Infinity ? min : max;
-  const lastRequired = keys.findLastIndex(({ required }) => required);
-  /** `fromKey[count]`: the rest behind the quote of a key at or after the present one, `count` keys being written. */
-  let fromKey: (string | null)[] = [];
-  const writeEnd = (rest: string | null, { count, at }: { count: number; at: number }): string | null => {
-    const mayEnd = at > lastRequired && count >= min;
-    if (rest === null || count >= max) return mayEnd ? "" : null;
-    const more = `"," ${sp} "\\"" ${rest}`;
-    return mayEnd ? `(${more})?` : more;
-  };
-  if (others.length > 0) {
-    const loop = rules.reserve("other-keys");
-    const written = (end: string) => others.map(({ rest, value }) => `${rest} ":" ${sp} ${value} ${end}`).join(" | ");
-    for (let count = counted; count >= 0; count--) {
-      const isLoop = count === counted && max === Infinity;
-      const after = isLoop ? loop : fromKey[count + 1] ?? null;
-      const end = writeEnd(after, { count: Math.min(count + 1, counted), at: keys.length });
-      const isFull = count >= max || end === null;
-      if (isLoop) rules.define(loop, written(end!));
-      fromKey[count] = isLoop ? loop : isFull ? null : rules.add("other-keys", written(end));
-    }
-    if (max !== Infinity) rules.define(loop, '"\\x00"');
+class ObjectWriter {
+  readonly #sp: string;
+  readonly #lastRequired: number;
+  /** Numbers of keys from here on are not told apart. */
+  readonly #counted: number;
+
+  constructor(
+    private readonly rules: RuleSet,
+    private readonly parts: { keys: Key[]; others: OtherKeys[]; min: number; max: number },
+  ) {
+    this.#sp = addSpace(rules);
+    this.#lastRequired = parts.keys.findLastIndex(({ required }) => required);
+    this.#counted = parts.max === Infinity ? parts.min : parts.max;
   }
-  for (let at = keys.length - 1; at >= 0; at--) {
-    const { name, value, required } = keys[at]!;
-    const start = `${literal(`${JSON.stringify(name).slice(1)}:`)} ${sp} ${value}`;
-    const next: (string | null)[] = [];
-    for (let count = counted; count >= 0; count--) {
-      const after = Math.min(count + 1, counted);
-      const end = writeEnd(fromKey[after] ?? null, { count: after, at: at + 1 });
-      const bodies = end === null || count >= max ? [] : [`${start}${end === "" ? "" : ` ${end}`}`];
-      const skipped = required ? null : fromKey[count] ?? null;
+
+  /** The body for the whole object, or null when there is none. */
+  write(): string | null {
+    const { keys, min, max } = this.parts;
+    let from = this.#writeOthers();
+    for (let at = keys.length - 1; at >= 0; at--) from = this.#writeKey(at, from);
+    const first = max === 0 ? null : from[0] ?? null;
+    const mayBeEmpty = this.#lastRequired < 0 && min === 0;
+    if (first === null) return mayBeEmpty ? '"{}"' : null;
+    return mayBeEmpty ? `"{" ("\\"" ${first})? "}"` : `"{\\"" ${first} "}"`;
+  }
+
+  /** By the number of keys written so far: the body for a key at `at` or after it, `after` being those for later keys. */
+  #writeKey(at: number, after: (string | null)[]): (string | null)[] {
+    const { name, value, required } = this.parts.keys[at]!;
+    const start = `${literal(`${JSON.stringify(name).slice(1)}:`)} ${this.#sp} ${value}`;
+    const from: (string | null)[] = [];
+    for (let count = this.#counted; count >= 0; count--) {
+      const end = this.#writeEnd(after, { count: count + 1, at: at + 1 });
+      const bodies = end === null || count >= this.parts.max ? [] : [`${start}${end}`];
+      const skipped = required ? null : after[count] ?? null;
       if (skipped !== null) bodies.push(skipped);
       const isShort = bodies.length === 1 && bodies[0]!.length <= INLINE_LENGTH_MAX;
-      next[count] = bodies.length === 0 ? null : isShort ? bodies[0]! : rules.add(`from-${name}`, bodies.join(" | "));
+      const written = () => isShort ? bodies[0]! : this.rules.add(`from-${name}`, bodies.join(" | "));
+      from[count] = bodies.length === 0 ? null : written();
     }
-    fromKey = next;
+    return from;
   }
-  const first = max === 0 ? null : fromKey[0] ?? null;
-  const mayBeEmpty = lastRequired < 0 && min === 0;
-  if (first === null) return mayBeEmpty ? '"{}"' : null;
-  return mayBeEmpty ? `"{" ("\\"" ${first})? "}"` : `"{\\"" ${first} "}"`;
+
+  /** By the number of keys written so far: the rule for keys that are not named. */
+  #writeOthers(): (string | null)[] {
+    const { others, keys, max } = this.parts;
+    const from: (string | null)[] = [];
+    if (others.length === 0) return from;
+    const write = (end: string) => {
+      return others.map(({ rest, value }) => `${rest} ":" ${this.#sp} ${value}${end}`).join(" | ");
+    };
+    for (let count = this.#counted; count >= 0; count--) {
+      // Keys beyond those that are counted lead back to themselves.
+      const loop = max === Infinity && count === this.#counted ? this.rules.reserve("other-keys") : null;
+      from[count] = loop;
+      const end = this.#writeEnd(from, { count: count + 1, at: keys.length });
+      if (loop !== null) this.rules.define(loop, write(end!));
+      else from[count] = end === null || count >= max ? null : this.rules.add("other-keys", write(end));
+    }
+    return from;
+  }
+
+  /** What may follow when `count` keys are written and those at `at` and after it are left; null when nothing may. */
+  #writeEnd(from: (string | null)[], { count, at }: { count: number; at: number }): string | null {
+    const { min, max } = this.parts;
+    const mayEnd = at > this.#lastRequired && count >= min;
+    const rest = from[Math.min(count, this.#counted)] ?? null;
+    if (rest === null || count >= max) return mayEnd ? "" : null;
+    const more = `"," ${this.#sp} "\\"" ${rest}`;
+    return mayEnd ? ` (${more})?` : ` ${more}`;
+  }
 }
 
 /** The bounds on the number of keys that are left to count once the keys themselves are known. */
 function chooseCounts(
-  { counts }: Facts,
+  { counts: { minProperties, maxProperties } }: Facts,
   { compiler, place, keys, others }: ObjectOptions & { keys: Key[]; others: OtherKeys[] },
-): { minProperties: number; maxProperties: number } {
+): { min: number; max: number } {
   const required = keys.filter((key) => key.required).length;
   const possible = others.length > 0 ? Infinity : keys.length;
-  if (counts.minProperties > possible || counts.maxProperties < required) return { minProperties: 1, maxProperties: 0 };
-  const minProperties = counts.minProperties <= required ? 0 : counts.minProperties;
-  const maxProperties = counts.maxProperties >= possible ? Infinity : counts.maxProperties;
-  const counted = maxProperties === Infinity ? minProperties : maxProperties;
+  if (minProperties > possible || maxProperties < required) return { min: 1, max: 0 };
+  const min = minProperties <= required ? 0 : minProperties;
+  const max = maxProperties >= possible ? Infinity : maxProperties;
   // Of keys that are not named, the same may come twice and then counts once.
-  const isExact = others.length === 0 || minProperties <= 1;
-  const keyword = minProperties > 0 ? "minProperties" : "maxProperties";
-  const isFeasible = counted * (keys.length + 1) <= COUNTING_RULES_MAX;
+  const isExact = others.length === 0 || min <= 1;
+  const isFeasible = (max === Infinity ? min : max) * (keys.length + 1) <= COUNTING_RULES_MAX;
   if (compiler.strict && !(isExact && isFeasible)) {
+    const keyword = min > 0 ? "minProperties" : "maxProperties";
     throw compiler.document.refuse(`Unsupported keyword "${keyword}" (such a number of such keys)`, place);
   }
-  return isFeasible ? { minProperties, maxProperties } : { minProperties: 0, maxProperties: Infinity };
+  return isFeasible ? { min, max } : { min: 0, max: Infinity };
 }

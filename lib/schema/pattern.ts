@@ -1,8 +1,10 @@
-import { buildNfa, type Nfa, NfaRun } from "./nfa.ts";
+import { buildNfa, type Nfa, NfaRun, NODES_MAX } from "./nfa.ts";
 import { parseRegex, UnsupportedRegex } from "./regex.ts";
 
 /** Longest regular expression, in UTF-16 units. */
 const PATTERN_LENGTH_MAX = 4_096;
+/** Most nodes times characters for which a text is matched: about a second at worst. */
+const TEST_STEPS_MAX = 20_000_000;
 /** Patterns whose automata are kept. */
 const PATTERNS_KEPT_MAX = 256;
 
@@ -17,7 +19,9 @@ export interface Pattern {
   /** All of them have to hold; null when the pattern cannot be translated, for the reason given. */
   conditions: Condition[] | null;
   reason: string;
-  /** Whether it matches somewhere in the text; null when the pattern cannot be translated. */
+  /** Nodes of its automata, a measure of the work to make them. */
+  nodes: number;
+  /** Whether it matches somewhere in the text; null when the pattern cannot be translated, or both are very long. */
   test(text: string): boolean | null;
 }
 
@@ -52,10 +56,14 @@ function createPattern(text: string): Pattern {
     const { body, looks } = parseRegex(text);
     const conditions = [{ nfa: buildNfa(body), negated: false }];
     for (const { body: ahead, negated } of looks) conditions.push({ nfa: buildNfa(ahead), negated });
-    const test = (value: string) => conditions.every(({ nfa, negated }) => new NfaRun(nfa).test(value) !== negated);
-    return { conditions, reason: "", test };
+    const nodes = conditions.reduce((sum, { nfa }) => sum + nfa.nodes.length, 0);
+    const test = (value: string) => {
+      if (nodes * value.length > TEST_STEPS_MAX) return null;
+      return conditions.every(({ nfa, negated }) => new NfaRun(nfa).test(value) !== negated);
+    };
+    return { conditions, reason: "", nodes, test };
   } catch (error) {
     if (!(error instanceof UnsupportedRegex)) throw error;
-    return { conditions: null, reason: error.message, test: () => null };
+    return { conditions: null, reason: error.message, nodes: NODES_MAX, test: () => null };
   }
 }

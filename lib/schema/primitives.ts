@@ -2,6 +2,8 @@ import { literal, type RuleSet } from "./rules.ts";
 
 /** Longest list that llama.cpp is left to count by itself, at one rule per item; beyond, blocks are counted. */
 const COUNTED_MAX = 256;
+/** So many listed texts stand beside each other; more are branched by their beginnings. */
+const TEXTS_BESIDE_MAX = 8;
 /** Bounds above are left to the validator: no context holds so much. */
 const BOUND_MAX = 1_000_000;
 
@@ -44,8 +46,38 @@ function createAnyJson(rules: RuleSet): string {
 /** Any number, at most as exact as a double and never infinite. */
 const JSON_NUMBER = `"-"? ("0" | [1-9] [0-9]{0,14}) ("." [0-9]{1,15})? ([eE] [-+]? [0-9]{1,2})?`;
 
+/** Alternatives for exactly these values. */
+export function jsonRules(values: readonly unknown[], rules: RuleSet): string[] {
+  const texts = new Set(values.filter((value) => typeof value === "string").map((value) => JSON.stringify(value)));
+  const others = values.filter((value) => typeof value !== "string").map((value) => jsonRule(value, rules));
+  if (texts.size <= TEXTS_BESIDE_MAX) return [...[...texts].map(literal), ...others];
+  return [branchTexts([...texts].sort(), rules), ...others];
+}
+
+/**
+ * A body for many texts, sorted, of which none begins another: what they share at their beginning stands once, so that a
+ * few of them are followed at a time and not all.
+ */
+function branchTexts(texts: readonly string[], rules: RuleSet): string {
+  const [first, last] = [texts[0]!, texts.at(-1)!];
+  let shared = 0;
+  while (shared < first.length && first[shared] === last[shared]) shared++;
+  if (shared === first.length) return literal(first);
+  if (/[\ud800-\udbff]/.test(first[shared - 1] ?? "")) shared--;
+  const bodies: string[] = [];
+  for (let from = 0; from < texts.length;) {
+    const char = String.fromCodePoint(texts[from]!.codePointAt(shared)!);
+    let to = from;
+    while (to < texts.length && texts[to]!.startsWith(char, shared)) to++;
+    bodies.push(branchTexts(texts.slice(from, to).map((text) => text.slice(shared)), rules));
+    from = to;
+  }
+  const rest = rules.add("one-of", bodies.join(" | "));
+  return shared === 0 ? rest : `${literal(first.slice(0, shared))} ${rest}`;
+}
+
 /** The body for exactly this value. */
-export function jsonRule(value: unknown, rules: RuleSet): string {
+function jsonRule(value: unknown, rules: RuleSet): string {
   if (Array.isArray(value)) {
     return joinParts("[", value.map((item) => jsonRule(item, rules)), { rules, end: "]" });
   }

@@ -2,6 +2,8 @@ import { DomainError } from "../errors.ts";
 
 /** Most characters of a grammar's text. 128 tools of Copilot's agent mode come to some 100,000. */
 const TEXT_LENGTH_MAX = 4_000_000;
+/** Most steps spent on the patterns of a grammar: a second or two. */
+const STEPS_MAX = 4_000_000;
 /** Most rules into which llama.cpp may expand the counted repetitions `{m,n}` of a grammar. */
 const REPETITIONS_MAX = 200_000;
 
@@ -35,6 +37,7 @@ export class RuleSet {
   readonly #byBody = new Map<string, string>();
   #textLength = 0;
   #repetitions = 0;
+  #steps = 0;
 
   /** Takes a name like `hint` that no other rule has. The rule has to be defined later. */
   reserve(hint: string): string {
@@ -69,6 +72,18 @@ export class RuleSet {
     this.#byBody.set(body, name);
     this.define(name, body);
     return name;
+  }
+
+  /**
+   * Counts steps of work on patterns.
+   *
+   * @throws {DomainError} `invalid_request` when there have been too many.
+   */
+  spend(steps: number): void {
+    this.#steps += steps;
+    if (this.#steps > STEPS_MAX) {
+      throw new DomainError("invalid_request", "The patterns of the schema are too complex: simplify them");
+    }
   }
 
   /** What `create` made for this key before, or now makes. */

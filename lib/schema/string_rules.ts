@@ -2,10 +2,10 @@ import { type CharSet, CODE_POINT_MAX, contains, intersect } from "./char_set.ts
 import { determinize, isEverything, keyOf, type State } from "./dfa.ts";
 import type { Facts } from "./facts.ts";
 import { FORMATS } from "./formats.ts";
-import { buildNfa } from "./nfa.ts";
+import { buildNfa, type Nfa } from "./nfa.ts";
 import { type Condition, findPattern } from "./pattern.ts";
 import { addChar, repeatRule } from "./primitives.ts";
-import { exactly } from "./regex.ts";
+import { exactly, UnsupportedRegex } from "./regex.ts";
 import { escapeChar, literal, type RuleSet } from "./rules.ts";
 import type { ValueCompiler } from "./value_compiler.ts";
 
@@ -36,10 +36,17 @@ export interface KeyConditions {
 /** The rule for the rest of a key behind its opening quote, or null when there is no such key. */
 export function addKeyRule({ limits, matching, notMatching, notNames, compiler, place }: KeyConditions): string | null {
   const extra: Condition[] = [];
-  if (notNames.length > 0) extra.push({ nfa: buildNfa(exactly(notNames)), negated: true });
+  if (notNames.length > 0) {
+    const names = readNames(notNames);
+    if (names !== null) extra.push({ nfa: names, negated: true });
+    else if (compiler.strict) {
+      throw compiler.document.refuse('Unsupported keyword "additionalProperties" (beside so many properties)', place);
+    } else return null;
+  }
   for (const [patterns, negated] of [[matching, false], [notMatching, true]] as const) {
     for (const pattern of patterns) {
-      const { conditions, reason } = findPattern(pattern);
+      const { conditions, reason, nodes } = findPattern(pattern);
+      compiler.rules.spend(nodes);
       // The opposite of several conditions at once is not one of them.
       const isUsable = conditions !== null && (!negated || conditions.length === 1);
       if (isUsable) extra.push(...conditions.map(({ nfa }) => ({ nfa, negated })));
@@ -50,6 +57,15 @@ export function addKeyRule({ limits, matching, notMatching, notNames, compiler, 
   }
   const texts = limits ?? { patterns: [], formats: [], counts: { ...NO_COUNTS } };
   return addText({ limits: texts, extra, compiler });
+}
+
+function readNames(names: readonly string[]): Nfa | null {
+  try {
+    return buildNfa(exactly(names));
+  } catch (error) {
+    if (error instanceof UnsupportedRegex) return null;
+    throw error;
+  }
 }
 
 const NO_COUNTS = {
@@ -71,7 +87,8 @@ function addText(
   };
   if (conditions.length === 0) return plain();
   return rules.share(keyOf({ conditions, min, max }), () => {
-    const states = determinize({ conditions, min, max }) ?? determinizeLoosely(conditions, limits, compiler);
+    const states = determinize({ conditions, min, max }, (steps) => rules.spend(steps)) ??
+      determinizeLoosely(conditions, limits, compiler);
     if (states === null) return plain();
     return states.length === 0 ? null : addStates(states, rules);
   });
@@ -81,15 +98,18 @@ function addText(
 function determinizeLoosely(conditions: Condition[], limits: TextLimits, compiler: ValueCompiler): State[] | null {
   const place = limits.patterns[0]?.place ?? limits.formats[0]?.place ?? compiler.document.top.place;
   if (compiler.strict) {
-    throw compiler.document.refuse("Unsupported pattern (with its length it comes to too many states)", place);
+    throw compiler.document.refuse('Unsupported keyword "pattern" (it comes to too many states)', place);
   }
-  return determinize({ conditions, min: 0, max: Infinity });
+  const { minLength, maxLength } = limits.counts;
+  if (minLength === 0 && maxLength === Infinity) return null;
+  return determinize({ conditions, min: 0, max: Infinity }, (steps) => compiler.rules.spend(steps));
 }
 
-function readConditions({ patterns, formats }: TextLimits, { strict, document }: ValueCompiler): Condition[] {
+function readConditions({ patterns, formats }: TextLimits, { strict, document, rules }: ValueCompiler): Condition[] {
   const found = patterns.flatMap(({ pattern, place }) => {
-    const { conditions, reason } = findPattern(pattern);
-    if (conditions === null && strict) throw document.refuse(`Unsupported pattern (${reason})`, place);
+    const { conditions, reason, nodes } = findPattern(pattern);
+    rules.spend(nodes);
+    if (conditions === null && strict) throw document.refuse(`Unsupported keyword "pattern" (${reason})`, place);
     return conditions ?? [];
   });
   for (const { format } of formats) {

@@ -1,6 +1,6 @@
 import type { JsonSchema } from "../contracts/chat.ts";
 import { checkScalar } from "./assertions.ts";
-import { isObject, isSchema, type SchemaObject } from "./keywords.ts";
+import { isDeep, isObject, isSchema, type SchemaObject } from "./keywords.ts";
 import { findPattern } from "./pattern.ts";
 import { findReference } from "./references.ts";
 
@@ -50,6 +50,7 @@ class Checker {
   constructor(private readonly top: JsonSchema) {}
 
   check(value: unknown, schema: JsonSchema): string | null {
+    if (isDeep(value, DEPTH_MAX)) return "the value is nested too deeply";
     return this.evaluate(schema, { value, path: "", depth: 0, outcomes: new Map() }).error;
   }
 
