@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { availableParallelism, cpus } from "node:os";
+import config from "./deno.json" with { type: "json" };
+import { nameCalibration, storeCalibration } from "./lib/runtime/calibration_store.ts";
 import { isRunning, until } from "./tests/fixtures/processes.ts";
 import { Runtime } from "./tests/fixtures/runtime.ts";
 import { skipUnless, testModel } from "./tests/prerequisites.ts";
@@ -97,10 +100,10 @@ async function withModel(
   });
 }
 
-function ask(url: string, completionTokens: number): Promise<Response> {
+function ask(url: string, completionTokens: number, model = "smollm2-135m"): Promise<Response> {
   // Without chance in it this one repeats itself for ever: no answer ends before its test ends it.
   const messages = [{ role: "user", content: "Write a poem about ravens" }];
-  const body = { model: "smollm2-135m", messages, stream: true, max_tokens: completionTokens, temperature: 0 };
+  const body = { model, messages, stream: true, max_tokens: completionTokens, temperature: 0 };
   const headers = { "content-type": "application/json" };
   return fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body: JSON.stringify(body) });
 }
@@ -225,3 +228,69 @@ function testTroubles(modelPath: string): void {
     });
   });
 }
+
+/** Gives a model one thread: measuring which number is best is not what is tested, and takes long. */
+async function storeOneThread(data: string, { id, path }: { id: string; path: string }): Promise<void> {
+  await Deno.mkdir(`${data}/cache`, { recursive: true });
+  const name = nameCalibration({
+    model: { id, sha256: null, sizeBytes: (await Deno.stat(path)).size },
+    engineVersion: config.imports["node-llama-cpp"],
+    cpu: cpus()[0]?.model ?? Deno.build.arch,
+    cores: availableParallelism(),
+  });
+  const threads = { decodeOne: 1, decodeMany: 1, prefill: 1 };
+  await storeCalibration(`${data}/cache/calibration.json`, { name, threads });
+}
+
+/** Puts a file into the folder of models as a download does: whole, or not at all. */
+async function placeModel(path: string, place: string): Promise<void> {
+  await Deno.copyFile(path, `${place}.part`);
+  await Deno.rename(`${place}.part`, place);
+}
+
+async function readModels(url: string): Promise<Record<string, boolean>> {
+  const { data } = await (await fetch(`${url}/v1/models`)).json();
+  return Object.fromEntries(data.map(({ id, loaded }: { id: string; loaded: boolean }) => [id, loaded]));
+}
+
+async function assertAnswered(response: Response): Promise<void> {
+  assert.equal(response.status, 200);
+  assert.match(await response.text(), /"content":"[^"]+"[^]*data: \[DONE\]\n\n$/);
+}
+
+skipUnless(testModel("smollm2-135m"), "Rookery serves several models", (smollm) => {
+  skipUnless(testModel("gemma-3-270m"), "Rookery serves several models", (gemma) => {
+    Deno.test("models that are put there while Rookery runs answer in turn, within the memory that they may take", async () => {
+      await withModel(smollm, async (env, data) => {
+        for (const [id, path] of [["smollm2-135m", smollm], ["gemma-3-270m", gemma]] as const) {
+          await storeOneThread(data, { id, path });
+        }
+        await using runtime = new Runtime({ ...env, ROOKERY_MEMORY: "0.5" });
+        const url = await runtime.ready();
+        assert.deepEqual(await readModels(url), { "smollm2-135m": true });
+        assert.equal((await ask(url, 4, "gemma-3-270m")).status, 404);
+        await placeModel(gemma, `${data}/models/gemma-3-270m.gguf`);
+
+        const answer = await ask(url, 2_000);
+        const refused = await ask(url, 4, "gemma-3-270m");
+        assert.equal(refused.status, 507);
+        const { code, message } = (await refused.json()).error;
+        assert.equal(code, "not_enough_memory");
+        assert.match(message, /needs 0\.\d GB of the 0\.5 GB .* in use "smollm2-135m" holds 0\.\d GB/);
+        await answer.body!.cancel();
+        await until(async () => (await (await fetch(`${url}/status`)).json()).engine.active === 0);
+
+        await assertAnswered(await ask(url, 8, "gemma-3-270m"));
+        assert.deepEqual(await readModels(url), { "smollm2-135m": false, "gemma-3-270m": true });
+        await assertAnswered(await ask(url, 8));
+        const { engine } = await (await fetch(`${url}/status`)).json();
+        assert.equal(engine.memoryBytesMax, 500_000_000);
+        assert.deepEqual(engine.models.map(({ id }: { id: string }) => id), ["smollm2-135m"]);
+
+        await Deno.remove(`${data}/models/gemma-3-270m.gguf`);
+        await until(async () => !("gemma-3-270m" in await readModels(url)));
+        assert.equal((await ask(url, 4, "gemma-3-270m")).status, 404);
+      });
+    });
+  });
+});
