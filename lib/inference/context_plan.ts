@@ -51,8 +51,10 @@ export async function planContext(input: ContextPlanInput): Promise<ContextPlan>
   throw new DomainError(
     "not_enough_memory",
     `Cannot load model "${modelId}": it needs ${gigabytes(neededBytes)} and ` +
-      `${gigabytes(input.memoryBytes)} can be used; close other programs, take a smaller model, or lower ` +
-      "ROOKERY_CONTEXT and ROOKERY_SEQUENCES",
+      `${
+        gigabytes(input.memoryBytes)
+      } can be used; close other programs or raise ROOKERY_MEMORY, take a smaller model, ` +
+      "or lower ROOKERY_CONTEXT and ROOKERY_SEQUENCES",
     { details: { neededBytes, availableBytes: input.memoryBytes } },
   );
 }

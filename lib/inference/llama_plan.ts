@@ -1,5 +1,6 @@
 import { GgufInsights, type Llama, readGgufFileInfo } from "node-llama-cpp";
-import type { ModelDescription, ModelFile } from "../contracts/model.ts";
+import type { ModelCapabilities, ModelDescription, ModelFile } from "../contracts/model.ts";
+import { findThoughtFormat } from "./answer/families.ts";
 import { type ContextPlan, planContext } from "./context_plan.ts";
 import type { ModelPlan } from "./engine.ts";
 import { PREFILL_CHUNK_TOKENS } from "./scheduler.ts";
@@ -17,6 +18,12 @@ export interface LlamaPlanOptions {
 
 /** Lists of a header that no estimate needs, by far its largest part. */
 const VOCABULARY_KEYS = ["tokens", "merges", "scores", "token_type"].map((name) => `tokenizer.ggml.${name}`);
+
+/**
+ * Fewest tokens of context with which tools are offered. Agents describe dozens of them: Copilot's take some 10,000 tokens,
+ * and a model that sees no more than their beginning calls nothing. Whoever sends tools nonetheless is served.
+ */
+const TOOLS_CONTEXT_MIN = 16_384;
 
 /** A batch holds a chunk of prompts and the next token of every answer. */
 export function batchTokensMax(sequences: number): number {
@@ -55,10 +62,20 @@ export async function planLlamaModel(llama: Llama, model: ModelFile, options: Ll
   const { path: _path, ...rest } = model;
   const description: ModelDescription = {
     ...rest,
-    capabilities: { tools: false, reasoning: false, vision: false, infill: false },
+    capabilities: findCapabilities(model, plan),
     dimensions: null,
     contextTokensMax: plan.contextTokens,
     sequences: plan.sequences,
   };
   return { description, memoryBytes: model.sizeBytes + await estimateBytes(plan) };
+}
+
+/** What the chat template tells; where it knows no tools they are described in words. */
+function findCapabilities({ chatTemplate }: ModelFile, { contextTokens }: ContextPlan): ModelCapabilities {
+  return {
+    tools: contextTokens >= TOOLS_CONTEXT_MIN,
+    reasoning: chatTemplate !== null && findThoughtFormat(chatTemplate) !== null,
+    vision: false,
+    infill: false,
+  };
 }
