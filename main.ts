@@ -18,6 +18,10 @@ import type { ModelFile } from "./lib/contracts/model.ts";
 import { readSettings, SETTINGS, type Settings } from "./lib/env.ts";
 import { DomainError } from "./lib/errors.ts";
 import { measureFreeMemory, MEMORY_SHARE } from "./lib/free_memory.ts";
+import type { Inference } from "./lib/inference/inference.ts";
+import { listDirectHosts } from "./lib/inference/remote_http.ts";
+import { createRemoteInference } from "./lib/inference/remote_inference.ts";
+import { createRouter } from "./lib/inference/router.ts";
 import { createLogger, type Logger } from "./lib/log.ts";
 import { nameDeno, nameUrl, renderBanner } from "./lib/runtime/banner.ts";
 import { type DataFolder, makeDataFolder, nameDataFolder } from "./lib/runtime/data_folder.ts";
@@ -76,11 +80,11 @@ async function run(ending: AbortSignal): Promise<void> {
   const catalog = openCatalog({ ...places, env: { hfEndpoint, hfToken } });
   const place: Place = { settings, folder, log, door, catalog, ending };
   const models = await startModels(place, await findModel(place));
-  endAtOnce = () => models.inference.kill();
+  endAtOnce = () => models.kill();
   try {
     await serve(place, models);
   } finally {
-    await Promise.all([models.inference.close(), door.close(CLOSE_MS)]);
+    await Promise.all([models.close(), door.close(CLOSE_MS)]);
     await Deno.remove(folder.worker).catch(() => {});
   }
 }
@@ -114,12 +118,26 @@ async function startModels({ settings, folder, log, catalog }: Place, defaultMod
   });
 }
 
+/** Puts the workers of this machine and the servers of others behind one face. */
+function joinModels({ settings, log }: Place, { workers, installed }: LocalModels): Inference {
+  const { remotes, remoteKeys } = settings;
+  const direct = listDirectHosts(remotes.map(({ url }) => url), Deno.env.get("NO_PROXY") ?? null);
+  if (remotes.length > 0) Deno.env.set("NO_PROXY", direct);
+  return createRouter({
+    local: workers.map((worker) => new WatchedInference(worker, installed)),
+    remotes: remotes.map(({ name, url }) => {
+      return createRemoteInference({ name, url, apiKey: remoteKeys.get(name) ?? null, log });
+    }),
+  });
+}
+
 /** Serves until Rookery is told to end; throws what keeps the model from being loaded. */
-async function serve({ settings, log, door, catalog, ending }: Place, models: LocalModels): Promise<void> {
+async function serve(place: Place, models: LocalModels): Promise<void> {
+  const { settings, log, door, catalog, ending } = place;
   const { apiKey, host, allowedHosts, allowedOrigins } = settings;
   const edge = { apiKey, allowedHosts: [...allowedHosts, host], allowedOrigins, log };
   const description = "Local models behind the APIs that clients already speak.";
-  const parts = { inference: new WatchedInference(models.inference, models.installed), library: catalog, edge };
+  const parts = { inference: joinModels(place, models), library: catalog, edge };
   const creators = [
     createChatCompletions,
     createCompletions,
@@ -136,7 +154,7 @@ async function serve({ settings, log, door, catalog, ending }: Place, models: Lo
 
   const ended = new Promise<null>((resolve) => ending.addEventListener("abort", () => resolve(null), { once: true }));
   if (ending.aborted) return;
-  const model = await Promise.race([models.inference.ready, ended]);
+  const model = await Promise.race([models.ready, ended]);
   if (model === null) return;
   const url = nameUrl(host, door.port);
   const biggerModelId = model.id === SETTINGS.modelId.default ? BIGGER_MODEL : null;

@@ -47,6 +47,8 @@ export const WorkerSettings = z.object({
   queuedMax: z.number().int().min(0).max(10_000),
   /** Uses a GPU when the installed llama.cpp build can. */
   gpu: z.boolean(),
+  /** Most threads that it may compute with, because others need the rest of the cores; null is all. */
+  threadsMax: z.number().int().min(1).nullable(),
   /** Folder, which is there, of what is kept of conversations; null keeps nothing on disk. */
   kvDir: z.string().nullable(),
 });
