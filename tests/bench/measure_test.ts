@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { measureServer, WordSource } from "./measure.ts";
+import { decodeSpeedTogether, WordSource } from "./client.ts";
+import { measureServer } from "./measure.ts";
 
 /** A server that answers every chat with `count` tokens and keeps what it was asked. */
 function serveTokens(count: number) {
@@ -22,6 +23,11 @@ function serveTokens(count: number) {
     name: "fake",
     url,
     measureMemory: () => Promise.resolve(7),
+    restart: () => {
+      measured.restarts++;
+      return Promise.resolve();
+    },
+    restarts: 0,
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
   return { measured, prompts };
@@ -35,11 +41,14 @@ Deno.test("measureServer() sizes its prompts in the model's tokens and never rep
   for (const value of Object.values(measurement)) assert.ok(value > 0 && Number.isFinite(value));
   const tokens = prompts.map((prompt) => prompt.split(" ").length * 2);
   assert.equal(tokens.filter((count) => count >= 1500 && count < 1520).length, 1);
-  assert.equal(tokens.filter((count) => count >= 2000 && count < 2060).length, 2);
-  const long = prompts.filter((prompt) => prompt.length > 1000);
-  const [read, cold, second] = long.slice(-3);
+  const long = prompts.filter((prompt, i) => tokens[i]! >= 1500 && prompt.length > 1000);
+  const [read, cold, ...later] = long;
   assert.notEqual(read?.split(" ")[0], cold?.split(" ")[0]);
-  assert.ok(second?.startsWith(cold ?? "?"));
+  assert.equal(later.length, 4, "second turn, sibling, after others, after a restart");
+  assert.ok(later.every((prompt) => prompt.startsWith(cold ?? "?")));
+  assert.equal(new Set(later).size, 4);
+  assert.equal(prompts.slice(prompts.indexOf(later[1]!) + 1, prompts.indexOf(later[2]!)).length, 8);
+  assert.equal(server.restarts, 1);
 });
 
 Deno.test("measureServer() refuses to measure answers that end early", async () => {
@@ -52,4 +61,18 @@ Deno.test("WordSource makes other words of another seed and the same of the same
   assert.equal(new WordSource("a").take(5), new WordSource("a").take(5));
   assert.notEqual(new WordSource("a").take(5), new WordSource("b").take(5));
   assert.ok(new Set(new WordSource("a").take(1000).split(" ")).size > 500);
+});
+
+Deno.test("decodeSpeedTogether() counts while all answers are being written, and their waves when they never were", () => {
+  const answer = (pieceMs: number[]) => ({
+    text: "",
+    askedMs: 0,
+    pieceMs,
+    endedMs: pieceMs.at(-1)!,
+    promptTokens: 1,
+    cachedTokens: 0,
+    completionTokens: pieceMs.length,
+  });
+  assert.equal(decodeSpeedTogether([answer([0, 10, 20, 30]), answer([10, 20, 30, 40])]), 200);
+  assert.equal(decodeSpeedTogether([answer([0, 10]), answer([20, 30, 40])]), 125);
 });

@@ -11,6 +11,8 @@ export interface Server extends AsyncDisposable {
   url: string;
   /** Resident memory of the process and of all that it started, in bytes. */
   measureMemory(): Promise<number>;
+  /** Ends the server as its user would and starts it again. */
+  restart(): Promise<void>;
 }
 
 /** What both servers are made to serve. */
@@ -72,31 +74,49 @@ interface StartOptions {
   isLauncher: boolean;
 }
 
-async function start({ name, path, args, env, port, model, isLauncher }: StartOptions): Promise<Server> {
-  const child = new Deno.Command(path, { args, env, stdin: "null", stdout: "null", stderr: "null" }).spawn();
-  let ended = false;
-  const status = child.status.then((status) => {
-    ended = true;
-    return status;
-  });
-  const server: Server = {
-    name,
-    url: `http://127.0.0.1:${port}`,
-    measureMemory: () => measureTree(child.pid, isLauncher),
+/** A server's process, once it answers. */
+interface Started {
+  pid: number;
+  end(): Promise<void>;
+}
+
+async function start(options: StartOptions): Promise<Server> {
+  const url = `http://127.0.0.1:${options.port}`;
+  let process = await startProcess(options, url);
+  return {
+    name: options.name,
+    url,
+    measureMemory: () => measureTree(process.pid, options.isLauncher),
+    async restart() {
+      await process.end();
+      process = await startProcess(options, url);
+    },
     async [Symbol.asyncDispose]() {
-      if (!ended) child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), END_LIMIT_MS);
-      await status;
-      clearTimeout(timer);
+      await process.end();
     },
   };
+}
+
+async function startProcess({ name, path, args, env, model }: StartOptions, url: string): Promise<Started> {
+  const child = new Deno.Command(path, { args, env, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+  let ended = false;
+  const status = child.status.then(() => ended = true);
+  const end = async () => {
+    if (!ended) child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), END_LIMIT_MS);
+    await status;
+    clearTimeout(timer);
+  };
   const deadline = performance.now() + START_LIMIT_MS;
-  while (!(await answers(server.url, model.id))) {
+  while (!(await answers(url, model.id))) {
     if (ended) throw new Error(`${name} ended while it started: ${path} ${args.join(" ")}`);
-    if (performance.now() > deadline) throw new Error(`${name} does not answer after ${START_LIMIT_MS / 1000} s`);
+    if (performance.now() > deadline) {
+      await end();
+      throw new Error(`${name} does not answer after ${START_LIMIT_MS / 1000} s`);
+    }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  return server;
+  return { pid: child.pid, end };
 }
 
 /** Whether a server answers a chat: its model is loaded, and calibrated where it does that. */

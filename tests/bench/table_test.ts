@@ -3,8 +3,20 @@ import type { Measurement } from "./measure.ts";
 import { median, renderTable } from "./table.ts";
 
 function measurementOf(decodeOne: number): Measurement {
-  const times = { firstTokenColdMs: 2000, firstTokenSecondTurnMs: 100 };
-  return { decodeOne, decodeFour: 100, prefill: 500, memoryBytes: 600e6, ...times };
+  return {
+    decodeOne,
+    decodeTwo: 100,
+    decodeFour: 100,
+    decodeSixteen: 100,
+    decodeSchema: 100,
+    prefill: 500,
+    firstTokenColdMs: 2000,
+    firstTokenSecondTurnMs: 100,
+    firstTokenSiblingMs: 100,
+    firstTokenAfterOthersMs: 100,
+    firstTokenAfterRestartMs: 100,
+    memoryBytes: 600e6,
+  };
 }
 
 Deno.test("median() takes the middle, and of an even number the mean of the middle two", () => {
@@ -18,7 +30,8 @@ Deno.test("renderTable() compares within rounds, not the medians of both", () =>
     rookery: measurementOf(own ?? 0),
     other: measurementOf(other ?? 0),
   }));
-  const [header, , decode, , prefill, , , memory] = renderTable(rounds).split("\n");
+  const lines = renderTable(rounds).split("\n");
+  const [header, decode, prefill, memory] = [0, 2, 7, 13].map((index) => lines[index]);
   assert.equal(header, "|  | Rookery | llama-server | Rookery / llama-server | from – to |");
   assert.equal(decode, "| decode, 1 stream | 100.0 tok/s | 100.0 tok/s | 1.00 | 0.10 – 2.00 |");
   assert.equal(prefill, "| prefill, 1,500 tokens | 500 tok/s | 500 tok/s | 1.00 | 1.00 – 1.00 |");
