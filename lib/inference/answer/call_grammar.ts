@@ -60,11 +60,9 @@ export class CallGrammar {
 
   /** The rest of a header of gpt-oss: its channel may stand before or after the function's name. */
   #harmonyMiddle(): string {
-    const type = `${literal(" ")}? ${literal("<|constrain|>")}? ${literal("json")}?`;
-    return this.builder.addRule(
-      "harmony-middle",
-      `(${literal("<|channel|>commentary")})? ${type} ${literal("<|message|>")}`,
-    );
+    const type = `(${literal(" ")}? ${literal("<|constrain|>json")} | ${literal(" json")})?`;
+    const channel = `(${literal("<|channel|>commentary")})?`;
+    return this.builder.addRule("harmony-middle", `${channel} ${type} ${literal("<|message|>")}`);
   }
 
   #xmlArguments(tool: Tool, param: string): string {
@@ -125,7 +123,7 @@ interface NamedRule {
 export function branchByName(rules: readonly NamedRule[]): string {
   const groups = new Map<string, NamedRule[]>();
   for (const rule of rules) {
-    const key = rule.name.slice(0, 1);
+    const [key = ""] = rule.name;
     groups.set(key, [...(groups.get(key) ?? []), rule]);
   }
   const alternatives = [...groups].map(([key, group]) => {

@@ -79,8 +79,8 @@ export class HarmonyReader implements AnswerReader {
       return false;
     }
     this.#held = this.#held.slice(at + MESSAGE.length);
-    const name = recipient < 0 ? null : /^[^\s<]*/.exec(header.slice(recipient + RECIPIENT.length))![0];
-    if (name !== null && this.parts.tools.names.includes(name)) {
+    const name = recipient < 0 ? null : this.#findName(header.slice(recipient + RECIPIENT.length));
+    if (name !== null) {
       if (!this.#isConstrained) this.#constrain(header.slice(recipient + RECIPIENT.length) + MESSAGE + this.#held);
       this.#place = "call";
       this.#arguments = new JsonArgumentReader();
@@ -88,6 +88,12 @@ export class HarmonyReader implements AnswerReader {
     } else if (header.includes("<|channel|>analysis")) this.#beginThought();
     else this.#beginText();
     return true;
+  }
+
+  /** The tool that the rest of a header begins with. */
+  #findName(rest: string): string | null {
+    const isNamed = (name: string) => rest.startsWith(name) && /^(\s|<|$)/.test(rest.slice(name.length));
+    return this.parts.tools.names.find(isNamed) ?? null;
   }
 
   #beginThought(): void {
