@@ -53,7 +53,8 @@ export function buildWorkerCommand(parts: WorkerCommandParts): WorkerCommand {
     `--config=${rootDir}/deno.json`,
     `--allow-read=${joinPaths([modules, `${rootDir}/lib`, ...modelPaths, ...kvDirs, ...systemPaths])}`,
     ...kvDirs.map((path) => `--allow-write=${joinPaths([path])}`),
-    `--allow-ffi=${joinPaths([modules])}`,
+    // Reading what a native library points to is a permission that Deno gives for all libraries or none.
+    "--allow-ffi",
     `--allow-run=${joinPaths(os === "linux" ? ["ldd", denoPath] : [denoPath])}`,
     "--allow-net=127.0.0.1:0",
     "--allow-env",
