@@ -85,7 +85,8 @@ export function explainRefusal(
   if (status === 401 || status === 403) return keyError(place);
   if (isTooLong(refusal)) return tooLongError(place, refusal);
   if (KEPT_CODES.has(refusal.code)) {
-    return DomainError.fromReport({ ...refusal, code: refusal.code as ErrorCode });
+    const words = `${nameOf(place)} says: ${refusal.message}`;
+    return DomainError.fromReport({ code: refusal.code as ErrorCode, message: words, param: refusal.param });
   }
   if (status === 404 && /model/i.test(refusal.code + refusal.type + refusal.message)) {
     return new DomainError("model_not_found", `${nameOf(place)} does not have this model any more${said}`, {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ModelCapabilities, ModelDescription, ModelKind } from "../contracts/model.ts";
+import { ModelCapabilities, type ModelDescription, ModelKind } from "../contracts/model.ts";
 
 /** Whose API a server speaks beside OpenAI's, as its models say by `owned_by`. */
 export type RemoteDialect = "llama.cpp" | "ollama" | "rookery" | "vllm" | "other";
@@ -22,8 +22,11 @@ export interface RemoteSource {
   ask: AskRemote;
 }
 
-/** Most models of one server. */
+/** Most models of one server; more are left out. */
 const MODELS_MAX = 1_000;
+
+/** Models whose details are asked for at the same time. */
+const ASKED_AT_ONCE = 8;
 
 /** Longest id that requests can name, by the contract. */
 const ID_CHARACTERS_MAX = 256;
@@ -52,6 +55,9 @@ const Entry = z.object({
   created: count.default(null),
   context_length: count.default(null),
   max_model_len: count.default(null),
+  kind: ModelKind.nullable().catch(null).default(null),
+  capabilities: ModelCapabilities.nullable().catch(null).default(null),
+  dimensions: count.default(null),
   meta: z.object({
     n_ctx: count.default(null),
     n_ctx_train: count.default(null),
@@ -63,7 +69,7 @@ const Entry = z.object({
 });
 type Entry = z.infer<typeof Entry>;
 
-const ModelList = z.object({ data: z.array(z.unknown()).max(MODELS_MAX) });
+const ModelList = z.object({ data: z.array(z.unknown()) });
 
 /** llama-server's `/props`. */
 const Props = z.object({
@@ -124,12 +130,14 @@ export async function readRemoteModels(
   known: readonly RemoteModel[],
 ): Promise<RemoteModel[]> {
   const { data } = ModelList.parse(await ask("/v1/models"));
-  const entries = data.map((item) => Entry.safeParse(item).data ?? null).filter((entry) => entry !== null);
-  const models = await Promise.all(entries.map(async (entry) => {
-    const model = await describeEntry(entry, { name, ask, known });
-    return model.description.id.length > ID_CHARACTERS_MAX ? null : model;
-  }));
-  return models.filter((model) => model !== null);
+  const entries = data.slice(0, MODELS_MAX).map((item) => Entry.safeParse(item).data ?? null)
+    .filter((entry) => entry !== null).filter((entry) => !isPassedOn(entry));
+  const models: RemoteModel[] = [];
+  for (let at = 0; at < entries.length; at += ASKED_AT_ONCE) {
+    const some = entries.slice(at, at + ASKED_AT_ONCE);
+    models.push(...await Promise.all(some.map((entry) => describeEntry(entry, { name, ask, known }))));
+  }
+  return models.filter(({ description }) => description.id.length <= ID_CHARACTERS_MAX);
 }
 
 async function describeEntry(
@@ -147,6 +155,11 @@ async function describeEntry(
   return { id: entry.id, dialect, description: describe(entry, { id, details, modifiedAtMs }) };
 }
 
+/** Another Rookery's own ids have no slash. What it passes on may be asked directly, and may even come from here. */
+function isPassedOn({ id, owned_by }: Entry): boolean {
+  return owned_by === "rookery" && id.includes("/");
+}
+
 /** llama-server calls a model that has no alias by its path. */
 function nameModel(id: string): string {
   return /^(\/|[a-z]:\\)/i.test(id) ? id.replace(/^.*[/\\]/, "").replace(/\.gguf$/i, "") : id;
@@ -157,11 +170,16 @@ async function readDetails(entry: Entry, dialect: RemoteDialect, ask: AskRemote)
     // vLLM does not tell; where it was started without tools, it refuses them with the option that is missing.
     if (dialect === "vllm") return { ...NO_DETAILS, capabilities: { ...NO_CAPABILITIES, tools: true } };
     if (dialect === "llama.cpp") return readProps(await ask(`/props?model=${encodeURIComponent(entry.id)}`));
+    if (dialect === "rookery") return { ...NO_DETAILS, ...pickTold(entry) };
     return readShow(await ask("/api/show", { model: entry.id }), dialect);
   } catch {
     // Most servers have no such page; what the list says has to do.
     return NO_DETAILS;
   }
+}
+
+function pickTold({ kind, capabilities, dimensions }: Entry): Partial<Details> {
+  return { kind, capabilities, dimensions };
 }
 
 function readProps(answer: unknown): Details {
