@@ -34,6 +34,7 @@ import { openLogFile } from "./lib/runtime/log_file.ts";
 import { requireMemory } from "./lib/runtime/memory.ts";
 import { prepareModel } from "./lib/runtime/prepare_model.ts";
 import { WatchedInference } from "./lib/runtime/watched_inference.ts";
+import { watchLibrary } from "./lib/runtime/watched_library.ts";
 import { printTo } from "./lib/terminal.ts";
 import { VERSION } from "./lib/version.ts";
 
@@ -137,7 +138,8 @@ async function serve(place: Place, models: LocalModels): Promise<void> {
   const { apiKey, host, allowedHosts, allowedOrigins } = settings;
   const edge = { apiKey, allowedHosts: [...allowedHosts, host], allowedOrigins, log };
   const description = "Local models behind the APIs that clients already speak.";
-  const parts = { inference: joinModels(place, models), library: catalog, edge };
+  const library = watchLibrary(catalog, models.installed);
+  const parts = { inference: joinModels(place, models), library, edge };
   const creators = [
     createChatCompletions,
     createCompletions,

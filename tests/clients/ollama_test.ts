@@ -1,20 +1,25 @@
 import assert from "node:assert/strict";
 import { Ollama } from "ollama";
 import { HOME_ASSISTANT_BODY, OLLAMA_EXTENSION_BODY } from "../fixtures/client_bodies.ts";
+import { makeModel } from "../fixtures/models.ts";
 import { until } from "../fixtures/processes.ts";
+import { RawServer, replyWithFile } from "../fixtures/raw_server.ts";
 import { type StartedRookery, startRookery } from "../fixtures/started_rookery.ts";
 import { skipUnless, testModel } from "../prerequisites.ts";
 
 const CONTEXT_TOKENS = 2048;
+const HUB_NAME = "hf.co/owner/some-gguf:Q8_0";
 
 const CAPITAL = [{ role: "user", content: "What is the capital of France? Answer in one short sentence." }];
 const STORY = [{ role: "user", content: "Tell me a very long story about ravens." }];
 
 skipUnless(testModel("smollm2-135m"), "Ollama's own library speaks to Rookery", (modelPath) => {
   Deno.test("Ollama's own library speaks to Rookery", async (t) => {
-    await using rookery = await startRookery(modelPath, { ROOKERY_CONTEXT: String(CONTEXT_TOKENS) });
+    await using hub = serveHub();
+    const env = { ROOKERY_CONTEXT: String(CONTEXT_TOKENS), HF_ENDPOINT: hub.url };
+    await using rookery = await startRookery(modelPath, env);
     const client = new Ollama({ host: rookery.url });
-    for (const [name, check] of Object.entries({ ...MODELS, ...CHATS, ...BODIES })) {
+    for (const [name, check] of Object.entries({ ...MODELS, ...CHATS, ...BODIES, ...LIBRARY })) {
       await t.step(name, () => check({ client, model: rookery.model, rookery }));
     }
     assert.doesNotMatch(rookery.output, /"level":"error"|capital|ravens/i, "no failure and no content in the log");
@@ -99,6 +104,20 @@ const CHATS: Checks = {
     assert.equal(await countActive(), 0);
   },
 
+  async "an answer is JSON, as the schema says"({ client, model }) {
+    const format = { type: "object", properties: { city: { type: "string", maxLength: 20 } }, required: ["city"] };
+    const answer = await client.chat({ model, messages: CAPITAL, format, options: { temperature: 0 } });
+    assert.deepEqual(Object.keys(JSON.parse(answer.message.content)), ["city"]);
+  },
+
+  async "a model is unloaded, and comes back with the next question"({ client, model }) {
+    const names = async () => (await client.ps()).models.map((running) => running.model);
+    assert.equal((await client.chat({ model, keep_alive: 0 })).done_reason, "unload");
+    await until(async () => (await names()).length === 0);
+    await client.chat({ model, messages: CAPITAL, options: { num_predict: 1 } });
+    assert.deepEqual(await names(), [model]);
+  },
+
   async "errors are sentences"({ client, model }) {
     await assert.rejects(client.chat({ model: "llama3", messages: CAPITAL }), {
       status_code: 404,
@@ -108,7 +127,9 @@ const CHATS: Checks = {
     await assert.rejects(client.chat({ model, messages }), (error: Error) => {
       return error.message.includes(String(CONTEXT_TOKENS));
     });
-    await assert.rejects(client.chat({ model, messages: CAPITAL, format: "json" }), /cannot force a format/);
+    const thinking = client.chat({ model, messages: CAPITAL, think: true });
+    await assert.rejects(thinking, { status_code: 400, message: /does not support thinking/ });
+    await assert.rejects(client.embed({ model, input: "x" }), { message: /does not support embeddings/ });
   },
 };
 
@@ -135,6 +156,30 @@ const BODIES: Checks = {
     assert.equal((await tags.json()).models[0].model, subject.model);
   },
 };
+
+const LIBRARY: Checks = {
+  async "a model that is pulled is served at once, and one that is deleted is not any more"(subject) {
+    const { client, model } = subject;
+    const names = async () => (await client.list()).models.map((listed) => listed.model).sort();
+    const parts = await Array.fromAsync(await client.pull({ model: HUB_NAME, stream: true }));
+    assert.equal(parts.at(-1)!.status, "success");
+    assert.deepEqual(await names(), [model, "some-q8_0"]);
+    assert.equal((await client.show({ model: HUB_NAME })).details.format, "gguf");
+    await client.delete({ model: HUB_NAME });
+    assert.deepEqual(await names(), [model]);
+  },
+};
+
+/** A hub with one repository, of a model that is small enough for every test. */
+function serveHub(): RawServer {
+  const bytes = makeModel(1);
+  const siblings = [{ rfilename: "Some-Q8_0.gguf", size: bytes.length }];
+  const repository = new TextEncoder().encode(JSON.stringify({ id: "owner/some-gguf", siblings }));
+  return new RawServer(async (request, reply) => {
+    const content = request.path.startsWith("/api/") ? repository : bytes;
+    await replyWithFile(request, { reply, bytes: content });
+  });
+}
 
 async function post({ rookery }: Subject, path: string, body: object): Promise<Response> {
   const headers = { "content-type": "application/json" };
