@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { postJson, readJson } from "../../tests/fixtures/http.ts";
 import { hash, makeManifest, makeModel, ModelsHome } from "../../tests/fixtures/models.ts";
-import { soon } from "../../tests/fixtures/processes.ts";
+import { soon, until } from "../../tests/fixtures/processes.ts";
 import { type RawReply, RawServer, replyWithFile } from "../../tests/fixtures/raw_server.ts";
 import { ScriptedInference } from "../../tests/fixtures/scripted_inference.ts";
 import { createApp } from "./app.ts";
@@ -174,6 +174,33 @@ Deno.test("A pull ends when the last one who follows it has left, and can be gon
   await home.describe(makeManifest({ sources: [`${whole.url}/tiny.gguf`] }));
   const lines = await readLines(await postJson(app, "/api/pull", { body: { model: "tiny" } }));
   assert.deepEqual(lines.at(-1), { status: "success" });
+});
+
+Deno.test("No more than four models are pulled at the same time", async () => {
+  const gate = Promise.withResolvers<void>();
+  const asked: string[] = [];
+  await using server = new RawServer(async (request, reply) => {
+    asked.push(request.path);
+    await gate.promise;
+    await replyWithFile(request, { reply, bytes: MODEL });
+  });
+  await using home = await ModelsHome.create();
+  const names = ["a", "b", "c", "d", "e"];
+  for (const id of names) {
+    const files = [{ name: `${id}.gguf`, sizeBytes: null, sha256: null, sources: [`${server.url}/${id}`] }];
+    await home.describe({ ...makeManifest({}), id, files });
+  }
+  const policy = { stallTimeoutMs: 30_000, retryDelaysMs: [] };
+  const app = createApp({ inference: new ScriptedInference(), library: home.open({ policy }) });
+  const pull = (model: string) => postJson(app, "/api/pull", { body: { model, stream: false } });
+  const pulls = names.slice(0, 4).map(pull);
+  await until(() => asked.length === 4);
+  const fifth = await pull("e");
+  assert.equal(fifth.status, 429);
+  assert.match((await readJson(fifth)).error, /^4 models are being pulled/);
+  gate.resolve();
+  for (const response of await Promise.all(pulls)) assert.equal(response.status, 200);
+  assert.equal((await pull("e")).status, 200);
 });
 
 Deno.test("A model of the hub is pulled by its name there, and answers to that name", async () => {

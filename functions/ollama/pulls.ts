@@ -6,6 +6,9 @@ import type { PullLine } from "./model_schemas.ts";
 /** What this function asks of the models on the disk: to list, fetch and remove them. */
 export type ModelLibrary = Pick<Catalog, "list" | "pull" | "remove">;
 
+/** Most models that are pulled at the same time: more share the same line to the world. */
+const PULLS_MAX = 4;
+
 /**
  * Pulls under way. Whoever asks for a model that is being pulled already follows that pull; it is stopped when the last
  * one who follows it leaves.
@@ -21,13 +24,17 @@ export class Pulls {
   /**
    * Pulls a model and tells how far it is. What comes faster than it is read is passed over, all but the latest.
    *
-   * @throws {DomainError} what the library throws, and `request_cancelled` when `signal` aborts.
+   * @throws {DomainError} what the library throws, `queue_full` while too many others are pulled, and
+   *   `request_cancelled` when `signal` aborts.
    */
   async *follow(name: string, signal: AbortSignal): AsyncGenerator<PullLine, void, void> {
     yield { status: "pulling manifest" };
     for (let left = this.#running.get(name); left?.isAbandoned; left = this.#running.get(name)) await left.ended;
     let pull = this.#running.get(name);
     if (pull === undefined) {
+      if (this.#running.size >= PULLS_MAX) {
+        throw new DomainError("queue_full", `${PULLS_MAX} models are being pulled; pull "${name}" when one is there`);
+      }
       pull = new Pull((told) => this.#library.pull(name, told), () => this.#running.delete(name));
       this.#running.set(name, pull);
     }
