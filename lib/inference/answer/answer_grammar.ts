@@ -18,6 +18,8 @@ export interface GrammarDemands {
 export class AnswerGrammars {
   /** The answer has a form from its first token on, or from the end of its thoughts. */
   readonly isForced: boolean;
+  /** It is calls and nothing else. */
+  readonly isCallForced: boolean;
   readonly #builder = new GrammarBuilder();
   readonly #calls: CallGrammar | null;
   readonly #body: string;
@@ -30,6 +32,7 @@ export class AnswerGrammars {
     // What cannot be written as a grammar is refused now, and not when a call has begun.
     const called = this.#calls === null ? null : this.#forceCall(this.#calls);
     const json = isCallForced ? null : this.#forceFormat();
+    this.isCallForced = isCallForced;
     this.isForced = isCallForced || format.type !== "text";
     const lead = start.calls.id === "harmony" ? "" : "[ \\t\\r\\n]{0,2} ";
     this.#body = lead + (called !== null && json !== null ? `(${called} | ${json})` : called ?? json ?? "");

@@ -77,9 +77,16 @@ export class MarkedReader implements AnswerReader {
     const { log } = this.parts;
     if (this.#place === "thought") log.reasoning(this.#held);
     else if (this.#call !== null) this.#endCall(this.#call, ending);
-    else if (this.#place !== "end" && !(this.#trims && this.#held.trim() === "")) log.text(this.#held);
+    else if (!this.#isNothing(ending)) log.text(this.#held);
     this.#held = "";
     return log.end(ending);
+  }
+
+  /** What is held is no text: white space that is passed over, or where only calls may stand, part of a marker. */
+  #isNothing({ cut }: { cut: boolean }): boolean {
+    const { grammars, log } = this.parts;
+    if (this.#place === "end" || (this.#trims && this.#held.trim() === "")) return true;
+    return cut && this.#isConstrained && (grammars.isCallForced || log.calls > 0);
   }
 
   /** Where a call was cut behind its marker, that marker is no text for anybody's eyes. */

@@ -202,6 +202,11 @@ Deno.test("A reader does not count a call that was cut, and shows nobody its mar
   assert.deepEqual([late.text, late.calls.length, late.complete, late.error], ["", 1, 0, null]);
   const text = readAnswer(readerOf("gemma"), splitEvery("a <tool", 1), { cut: true });
   assert.equal(text.text, "a <tool");
+  const call = '<tool_call>{"name": "get_time", "arguments": {}}</tool_call>';
+  const second = readAnswer(readerOf("gemma"), splitEvery(`${call}\n<tool`, 1), { cut: true });
+  assert.deepEqual([second.text, second.complete], ["", 1]);
+  const forced = readAnswer(readerOf("gemma", { toolChoice: "required" }), splitEvery("<tool", 1), { cut: true });
+  assert.equal(forced.text, "");
 });
 
 Deno.test("A reader takes a call whose end marker is missing, but not one that is broken off", () => {
