@@ -66,3 +66,8 @@ export interface Inference extends AsyncDisposable {
   /** How busy everything is right now. Never waits for a model. */
   status(): Promise<InferenceStatus>;
 }
+
+/** An {@linkcode Inference} of another machine: the ids of its models begin with its name and a slash. */
+export interface NamedInference extends Inference {
+  readonly name: string;
+}

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ChatEvent, DrawnToken, FinishReason, TokenLogprob, Usage } from "../contracts/chat.ts";
+import { DomainError } from "../errors.ts";
 import { CallAssembler, CallPiece } from "./remote_calls.ts";
 
 const Alternative = z.object({
@@ -55,6 +56,8 @@ export interface RemoteAnswerOptions {
   estimate(text: string): number;
   /** Estimate of the prompt's tokens. */
   promptTokens: number;
+  /** Whether the answer has to call a tool. */
+  mustCall: boolean;
 }
 
 /** Reasons to finish that mean a failure: vLLM's, and those of some proxies. */
@@ -100,7 +103,8 @@ export class RemoteAnswer {
   /**
    * The events that end the answer, once the stream has ended.
    *
-   * @throws {Error} when the server did not finish it, or says that it failed.
+   * @throws {Error} when the server did not finish it, or says that it failed; a {@linkcode DomainError} with
+   *   `answer_invalid` when it passed over that a tool has to be called.
    */
   *finish(): Generator<ChatEvent, void, void> {
     const reason = this.#finishReason;
@@ -108,6 +112,12 @@ export class RemoteAnswer {
     yield* this.#start();
     // A call that a limit cut off before its first argument has none yet.
     if (reason !== "length") yield* this.#calls.end();
+    if (reason !== "length" && this.#options.mustCall && this.#calls.count === 0) {
+      throw new DomainError(
+        "answer_invalid",
+        "The answer calls no tool, though it has to: its server does not force calls",
+      );
+    }
     const usage = this.#usage ?? this.#estimateUsage();
     const { sentAtMs, nowMs } = this.#options;
     const startedAtMs = this.#startedAtMs!;

@@ -4,7 +4,7 @@ import type { Embeddings, EmbedRequest } from "../contracts/embedding.ts";
 import type { ModelDescription } from "../contracts/model.ts";
 import { DomainError } from "../errors.ts";
 import { type Logger, silentLogger } from "../log.ts";
-import type { Inference, InferenceStatus } from "./inference.ts";
+import type { InferenceStatus, NamedInference } from "./inference.ts";
 import { RemoteAnswer } from "./remote_answer.ts";
 import { RemoteCatalogue } from "./remote_catalogue.ts";
 import { readRemoteEmbeddings, toRemoteEmbed } from "./remote_embeddings.ts";
@@ -18,6 +18,7 @@ import {
 } from "./remote_http.ts";
 import type { RemoteModel } from "./remote_models.ts";
 import { toRemoteChat } from "./remote_request.ts";
+import { estimateTokens } from "./token_estimate.ts";
 
 /** Another server, and how to treat it. */
 export interface RemoteOptions extends RemoteAddress {
@@ -28,11 +29,6 @@ export interface RemoteOptions extends RemoteAddress {
   fetch?: typeof fetch;
   clock?: Partial<RemoteClock>;
   timeouts?: Partial<RemoteTimeouts>;
-}
-
-/** An {@linkcode Inference} whose models' ids begin with its name and a slash. */
-export interface NamedInference extends Inference {
-  readonly name: string;
 }
 
 const REQUESTS_MAX = 256;
@@ -186,16 +182,24 @@ class RemoteInference implements NamedInference {
   async *#answer(request: ChatRequest, model: RemoteModel, signal: AbortSignal): AsyncGenerator<ChatEvent, void, void> {
     const chat = toRemoteChat(request, model, this.#saltOf(request.owner));
     const sentAtMs = this.#clock.nowMs();
-    const promptTokens = estimate(writePrompt(request));
     const opening = this.#http.open({ ...chat, signal });
     // An answer that nobody waits for any more is closed, however late it is opened.
     signal.addEventListener("abort", () => opening.then((stream) => stream[Symbol.dispose](), () => {}), {
       once: true,
     });
+    // While the server looks at the request there is time for that.
+    const promptTokens = estimatePrompt(request);
     await this.#admit(opening, signal);
     yield { type: "admitted", promptTokens };
     using stream = await opening;
-    const answer = new RemoteAnswer({ nowMs: this.#clock.nowMs, sentAtMs, estimate, promptTokens });
+    const mustCall = request.tools.length > 0 && request.toolChoice !== "none" && request.toolChoice !== "auto";
+    const answer = new RemoteAnswer({
+      nowMs: this.#clock.nowMs,
+      sentAtMs,
+      estimate: estimateTokens,
+      promptTokens,
+      mustCall,
+    });
     yield* this.#follow(stream, answer, signal);
   }
 
@@ -242,6 +246,7 @@ class RemoteInference implements NamedInference {
     try {
       return [...read()];
     } catch (cause) {
+      if (cause instanceof DomainError) throw cause;
       throw brokenError(this.#address, "sends what is no answer of OpenAI's API", cause);
     }
   }
@@ -282,11 +287,7 @@ function trimUrl(url: string): string {
   return url.replace(/\/+$/, "").replace(/\/v1$/, "");
 }
 
-function writePrompt({ messages, prompt, tools }: ChatRequest): string {
-  if (prompt !== null) return prompt;
-  return JSON.stringify(messages) + (tools.length === 0 ? "" : JSON.stringify(tools));
-}
-
-function estimate(text: string): number {
-  return Math.ceil(text.length / 4);
+function estimatePrompt({ messages, prompt, tools }: ChatRequest): number {
+  if (prompt !== null) return estimateTokens(prompt);
+  return estimateTokens(messages ?? []) + (tools.length === 0 ? 0 : estimateTokens(JSON.stringify(tools)));
 }

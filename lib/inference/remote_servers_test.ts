@@ -13,7 +13,7 @@ import {
   USAGE,
   VLLM_MODELS,
 } from "../../tests/fixtures/remote_exchange.ts";
-import type { ChatEvent } from "../contracts/chat.ts";
+import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
 import { EmbedRequest } from "../contracts/embedding.ts";
 
 const never = new AbortController().signal;
@@ -117,6 +117,19 @@ Deno.test("Calls without an id get one, and end in tool_calls where a server say
   const [call] = events.filter(({ type }) => type === "tool_call");
   assert.match(call?.type === "tool_call" ? call.id : "", /^call_\w{32}$/);
   assert.equal(doneOf(events).finishReason, "tool_calls");
+});
+
+Deno.test("A server that passes over that a tool has to be called has not answered", async () => {
+  const tools = [{ name: "f", description: "", parameters: true, strict: false }];
+  const answer = (reason: string) => () => streamOf(toEvents([said("Let me think"), ended(reason)]));
+  const ask = (toolChoice: ChatRequest["toolChoice"], reason: string) => {
+    return answerOf(answer(reason), { request: { tools, toolChoice } });
+  };
+  for (const toolChoice of ["required", { name: "f" }] as const) {
+    await assert.rejects(ask(toolChoice, "stop"), { code: "answer_invalid" });
+    assert.equal(doneOf((await ask(toolChoice, "length")).events).finishReason, "length");
+  }
+  assert.equal(doneOf((await ask("auto", "stop")).events).finishReason, "stop");
 });
 
 Deno.test("Pieces of calls that are mixed end the answer with an error instead of mixed-up arguments", async () => {

@@ -2,9 +2,8 @@ import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
 import type { Embeddings, EmbedRequest } from "../contracts/embedding.ts";
 import type { ModelDescription } from "../contracts/model.ts";
 import { DomainError } from "../errors.ts";
-import type { Inference, InferenceStatus, ModelStatus } from "./inference.ts";
+import type { Inference, InferenceStatus, ModelStatus, NamedInference } from "./inference.ts";
 import { listPrefixes, type Prefix } from "./prefix_memory.ts";
-import type { NamedInference } from "./remote_inference.ts";
 import { Replica } from "./replica.ts";
 import { unknownModelError } from "./unknown_model.ts";
 

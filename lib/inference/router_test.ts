@@ -6,8 +6,7 @@ import { ScriptedInference } from "../../tests/fixtures/scripted_inference.ts";
 import type { ChatEvent, ChatMessage, ChatRequest } from "../contracts/chat.ts";
 import { EmbedRequest } from "../contracts/embedding.ts";
 import { DomainError } from "../errors.ts";
-import type { Inference, InferenceStatus } from "./inference.ts";
-import type { NamedInference } from "./remote_inference.ts";
+import type { Inference, InferenceStatus, NamedInference } from "./inference.ts";
 import { createRouter } from "./router.ts";
 
 const never = new AbortController().signal;

@@ -4,7 +4,7 @@ import { EmbedRequest } from "../../lib/contracts/embedding.ts";
 import type { ModelDescription } from "../../lib/contracts/model.ts";
 import { DomainError } from "../../lib/errors.ts";
 import type { Inference } from "../../lib/inference/inference.ts";
-import type { ScriptedEngine } from "../../lib/inference/scripted_engine.ts";
+import type { ScriptedContent, ScriptedEngine } from "../../lib/inference/scripted_engine.ts";
 import { requestOf } from "../fixtures/chat_request.ts";
 import { soon, until } from "../fixtures/processes.ts";
 
@@ -154,7 +154,7 @@ function testAnswers(name: string, make: MakeInference, { countsTokens = true }:
 function testContent(name: string, make: MakeInference): void {
   Deno.test(`${name} passes thoughts and calls on unchanged, with their ids and in their order`, async () => {
     await using made = await make({ capabilities: { tools: true, reasoning: true, vision: false, infill: false } });
-    const said: ChatEvent[] = [
+    const said: ScriptedContent[] = [
       { type: "reasoning", text: "Hm." },
       { type: "text", text: "Let me see" },
       { type: "tool_call", index: 0, id: "call_a", name: "weather" },
@@ -163,7 +163,7 @@ function testContent(name: string, make: MakeInference): void {
       { type: "tool_call", index: 1, id: "call_b", name: "weather" },
       { type: "tool_arguments", index: 1, text: "{}" },
     ];
-    made.engine.enqueue({ steps: structuredClone(said) as never });
+    made.engine.enqueue({ steps: structuredClone(said) });
     const request = requestOf("weather?", { model: made.model, tools: [WEATHER] });
     const events = await collect(made.inference, request);
     assert.deepEqual(mergeArguments(events.slice(2, -1)), mergeArguments(said));
@@ -210,7 +210,8 @@ function testContent(name: string, make: MakeInference): void {
       parallelToolCalls: false,
       reasoning: { enabled: true, tokensMax: 1_024 },
     });
-    made.engine.enqueue("ok");
+    const call: ScriptedContent = { type: "tool_call", index: 0, id: "call_b", name: "weather" };
+    made.engine.enqueue({ steps: [call, { type: "tool_arguments", index: 0, text: "{}" }] });
     await collect(made.inference, request);
     const asked = made.engine.requests[0]!;
     for (const key of ["sampling", "stop", "completionTokensMax", "toolChoice", "parallelToolCalls"] as const) {
