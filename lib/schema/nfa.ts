@@ -2,15 +2,15 @@ import { ANY_CHAR, type CharSet, contains } from "./char_set.ts";
 import { type Regex, UnsupportedRegex } from "./regex.ts";
 
 /** Most nodes of one automaton. */
-export const NODES_MAX = 8_000;
+export const NODES_MAX = 4_000;
 
 /** One node: what can be gone through without reading, and what by reading a character. */
 interface Node {
   free: number[];
   /** Only before the first character. */
-  atStart: number[];
+  atStart: readonly number[];
   /** Only behind the last character. */
-  atEnd: number[];
+  atEnd: readonly number[];
   reads: { set: CharSet; to: number }[];
 }
 
@@ -23,6 +23,8 @@ export interface Nfa {
   /** Once here, the text matches whatever follows. */
   last: number;
 }
+
+const NOWHERE: readonly number[] = [];
 
 let automata = 0;
 
@@ -39,7 +41,7 @@ export function buildNfa(regex: Regex): Nfa {
   };
   const add = (): number => {
     if (nodes.length >= NODES_MAX) throw new UnsupportedRegex("too many repetitions");
-    return nodes.push({ free: [], atStart: [], atEnd: [], reads: [] }) - 1;
+    return nodes.push({ free: [], atStart: NOWHERE, atEnd: NOWHERE, reads: [] }) - 1;
   };
   let connected = 0;
   /** Adds a part that begins at `from`; returns where it ends. */
@@ -50,8 +52,8 @@ export function buildNfa(regex: Regex): Nfa {
     if (part.type === "repeat") return repeat(part, from);
     const to = add();
     if (part.type === "chars") nodes[from]!.reads.push({ set: intern(part.set), to });
-    else if (part.type === "start") nodes[from]!.atStart.push(to);
-    else if (part.type === "end") nodes[from]!.atEnd.push(to);
+    else if (part.type === "start") nodes[from]!.atStart = [...nodes[from]!.atStart, to];
+    else if (part.type === "end") nodes[from]!.atEnd = [...nodes[from]!.atEnd, to];
     else for (const option of part.options) nodes[connect(option, branch(from))]!.free.push(to);
     return to;
   };

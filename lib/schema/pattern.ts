@@ -5,6 +5,8 @@ import { parseRegex, UnsupportedRegex } from "./regex.ts";
 const PATTERN_LENGTH_MAX = 4_096;
 /** Most nodes times characters for which a text is matched: about a second at worst. */
 const TEST_STEPS_MAX = 20_000_000;
+/** A node is that much more work than a step through one. */
+const STEPS_PER_NODE = 8;
 /** Patterns whose automata are kept. */
 const PATTERNS_KEPT_MAX = 256;
 
@@ -19,8 +21,8 @@ export interface Pattern {
   /** All of them have to hold; null when the pattern cannot be translated, for the reason given. */
   conditions: Condition[] | null;
   reason: string;
-  /** Nodes of its automata, a measure of the work to make them. */
-  nodes: number;
+  /** The steps that it took to make its automata, in the measure of `determinize`. */
+  steps: number;
   /** Whether it matches somewhere in the text; null when the pattern cannot be translated, or both are very long. */
   test(text: string): boolean | null;
 }
@@ -61,9 +63,9 @@ function createPattern(text: string): Pattern {
       if (nodes * value.length > TEST_STEPS_MAX) return null;
       return conditions.every(({ nfa, negated }) => new NfaRun(nfa).test(value) !== negated);
     };
-    return { conditions, reason: "", nodes, test };
+    return { conditions, reason: "", steps: nodes * STEPS_PER_NODE, test };
   } catch (error) {
     if (!(error instanceof UnsupportedRegex)) throw error;
-    return { conditions: null, reason: error.message, nodes: NODES_MAX, test: () => null };
+    return { conditions: null, reason: error.message, steps: NODES_MAX * STEPS_PER_NODE, test: () => null };
   }
 }

@@ -1,7 +1,9 @@
 import { DomainError } from "../errors.ts";
 
 /** Most characters of a grammar's text. 128 tools of Copilot's agent mode come to some 100,000. */
-const TEXT_LENGTH_MAX = 4_000_000;
+const TEXT_LENGTH_MAX = 2_000_000;
+/** Most rules of a grammar. */
+const RULES_MAX = 20_000;
 /** Most steps spent on the patterns of a grammar: a second or two. */
 const STEPS_MAX = 4_000_000;
 /** Most rules into which llama.cpp may expand the counted repetitions `{m,n}` of a grammar. */
@@ -58,7 +60,8 @@ export class RuleSet {
   define(name: string, body: string): void {
     this.#textLength += name.length + body.length;
     for (const [, , bound] of body.matchAll(/\{(\d+,)?(\d+)\}/g)) this.#repetitions += Number(bound);
-    if (this.#textLength > TEXT_LENGTH_MAX || this.#repetitions > REPETITIONS_MAX) {
+    const isTooMany = this.#bodies.size >= RULES_MAX || this.#repetitions > REPETITIONS_MAX;
+    if (isTooMany || this.#textLength > TEXT_LENGTH_MAX) {
       throw new DomainError("invalid_request", "The schema is too large: shorten it, or lower its bounds on lengths");
     }
     this.#bodies.set(name, body);

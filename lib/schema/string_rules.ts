@@ -45,8 +45,8 @@ export function addKeyRule({ limits, matching, notMatching, notNames, compiler, 
   }
   for (const [patterns, negated] of [[matching, false], [notMatching, true]] as const) {
     for (const pattern of patterns) {
-      const { conditions, reason, nodes } = findPattern(pattern);
-      compiler.rules.spend(nodes);
+      const { conditions, reason, steps } = findPattern(pattern);
+      compiler.rules.spend(steps);
       // The opposite of several conditions at once is not one of them.
       const isUsable = conditions !== null && (!negated || conditions.length === 1);
       if (isUsable) extra.push(...conditions.map(({ nfa }) => ({ nfa, negated })));
@@ -107,8 +107,8 @@ function determinizeLoosely(conditions: Condition[], limits: TextLimits, compile
 
 function readConditions({ patterns, formats }: TextLimits, { strict, document, rules }: ValueCompiler): Condition[] {
   const found = patterns.flatMap(({ pattern, place }) => {
-    const { conditions, reason, nodes } = findPattern(pattern);
-    rules.spend(nodes);
+    const { conditions, reason, steps } = findPattern(pattern);
+    rules.spend(steps);
     if (conditions === null && strict) throw document.refuse(`Unsupported keyword "pattern" (${reason})`, place);
     return conditions ?? [];
   });
