@@ -35,8 +35,8 @@ const path = z.string().regex(/^[^,\0]+$/);
 /** Up to here a bare number counts gigabytes, beyond it bytes: nobody has so many of the ones or so few of the others. */
 const GIGABYTES_MAX = 1_000_000;
 
-const memorySize = z.string().regex(/^\d{1,15}(\.\d{1,3})?$/).transform(Number)
-  .transform((number) => Math.round(number <= GIGABYTES_MAX ? number * 1e9 : number)).pipe(z.number().min(100_000_000));
+const byteSize = z.string().regex(/^\d{1,15}(\.\d{1,3})?$/).transform(Number)
+  .transform((number) => Math.round(number <= GIGABYTES_MAX ? number * 1e9 : number));
 
 const MINUTE_MS = 60_000;
 const DURATION_UNITS_MS: Record<string, number> = { s: 1_000, m: MINUTE_MS, h: 60 * MINUTE_MS };
@@ -128,7 +128,16 @@ export const SETTINGS = {
     description: "Memory that models may take together, in gigabytes (or bytes): who fits is served, who is not used " +
       "makes room. Unset: 85 % of what is free at the start.",
     expected: "gigabytes such as 12 or 7.5, or a number of bytes, of at least 0.1 GB",
-    schema: memorySize,
+    schema: byteSize.pipe(z.number().min(100_000_000)),
+  }),
+  kvBytes: defineSetting({
+    name: "ROOKERY_KV_DISK",
+    default: "4",
+    description:
+      "Disk for what was computed of conversations, in gigabytes (or bytes), so that they continue at once " +
+      "when others had their place in memory, and after a restart; 0 keeps nothing of them on disk.",
+    expected: "gigabytes such as 4 or 0.5, or a number of bytes",
+    schema: byteSize,
   }),
   keepAliveMs: defineSetting({
     name: "ROOKERY_KEEP_ALIVE",

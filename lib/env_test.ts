@@ -21,6 +21,7 @@ Deno.test("readSettings() takes the defaults from an empty environment", () => {
     modelId: "smollm2-135m",
     apiKey: null,
     memoryBytes: null,
+    kvBytes: 4e9,
     keepAliveMs: 300_000,
     contextTokens: null,
     sequences: null,
@@ -68,6 +69,7 @@ Deno.test("readSettings() takes memory in gigabytes or bytes, and durations with
   for (const text of ["0", "0.05", "-1", "12GB", "many"]) {
     assert.match(refusal({ ROOKERY_MEMORY: text }), /^ROOKERY_MEMORY must be gigabytes such as 12 or 7\.5/);
   }
+  assert.deepEqual(["0", "0.5"].map((text) => readSettings({ ROOKERY_KV_DISK: text }).kvBytes), [0, 5e8]);
   const keepAlive = (text: string) => readSettings({ ROOKERY_KEEP_ALIVE: text }).keepAliveMs;
   assert.deepEqual(["90s", "5m", "2h", "0", "-1"].map(keepAlive), [90_000, 300_000, 7_200_000, 0, -1]);
   for (const text of ["5", "-5m", "1d", "1.5h"]) {

@@ -51,6 +51,8 @@ export const WorkerSettings = z.object({
   threadsMax: z.number().int().min(1).nullable(),
   /** Folder, which is there, of what is kept of conversations; null keeps nothing on disk. */
   kvDir: z.string().nullable(),
+  /** Most bytes of that folder. */
+  kvBytesMax: z.number().int().min(0),
 });
 export type WorkerSettings = z.infer<typeof WorkerSettings>;
 

@@ -97,6 +97,7 @@ async function startWorker(options: LocalModelsOptions, place: WorkerPlace): Pro
       gpu: settings.gpu,
       threadsMax,
       kvDir,
+      kvBytesMax: Math.floor(settings.kvBytes / settings.workers),
     },
     log,
     // Functions that run alone ask the first worker.

@@ -9,10 +9,14 @@ import { createLlamaEngine } from "../inference/llama_engine.ts";
 import { planLlamaModel } from "../inference/llama_plan.ts";
 import { inspectModel } from "../inference/model_inspection.ts";
 import { type EngineHooks, ModelPool } from "../inference/model_pool.ts";
+import { hashOwner, StateFiles } from "../inference/state_files.ts";
 import { createOnnxEngine } from "../inference/onnx_engine.ts";
 import { planOnnxModel } from "../inference/onnx_model.ts";
 import type { WorkerInference } from "./app.ts";
 import type { WorkerEvents } from "./run_worker.ts";
+
+/** Of the memory that models may take, each chat model's conversations that had to make room get one part in so many. */
+const KEPT_SHARE = 8;
 
 /** Puts the real engines behind the models of a worker. Nothing is loaded before it is asked for. */
 export function openModels(settings: WorkerSettings, events: WorkerEvents): WorkerInference {
@@ -39,6 +43,7 @@ class WorkerModels extends ModelPool implements WorkerInference {
       openChat: (model, hooks) => openChat(model, { hooks, settings, events, backend, gate, threads }),
       openEmbedding: (model, hooks) => openEmbedding(model, { hooks, settings, events, backend, gate, threads }),
       inspect: inspectModel,
+      forgetStored: (owner) => forgetStored(owner, settings),
       onFailure: (error) => events.onLog(Deno.inspect(error)),
     });
     this.#backend = backend;
@@ -72,10 +77,12 @@ interface Opening {
 }
 
 function openChat(model: ModelFile, { hooks, settings, events, backend, gate, threads }: Opening): ChatEngine {
-  const { queuedMax, gpu, memoryBytesMax: memoryBytes } = settings;
+  const { queuedMax, gpu, kvDir, kvBytesMax } = settings;
+  const { memoryBytes, keptBytes } = divideMemory(settings);
   const known = threads.get(nameContent(model)) ?? null;
-  const size = chooseSize(model, settings);
-  return createLlamaEngine({ model, ...size, memoryBytes, queuedMax, gpu, threads: known, backend, gate }, {
+  const keep = { dir: kvDir, memoryBytesMax: keptBytes, diskBytesMax: kvBytesMax };
+  const size = { ...chooseSize(model, settings), memoryBytes };
+  return createLlamaEngine({ model, ...size, queuedMax, gpu, threads: known, backend, gate, keep }, {
     onReady: () => hooks.onReady(),
     onFatal: (error) => hooks.onFatal(error),
     onHung: () => events.onHung(),
@@ -108,8 +115,9 @@ async function planModel(
   const llama = await backend.open();
   try {
     if (model.kind === "embedding") return await planLlamaEmbedding(llama, model, { contextTokens: null });
-    const memoryBytes = settings.memoryBytesMax;
-    return await planLlamaModel(llama, model, { ...chooseSize(model, settings), memoryBytes });
+    const { memoryBytes, keptBytes } = divideMemory(settings);
+    const plan = await planLlamaModel(llama, model, { ...chooseSize(model, settings), memoryBytes });
+    return { ...plan, memoryBytes: plan.memoryBytes + keptBytes };
   } catch (cause) {
     if (cause instanceof DomainError) throw cause;
     throw new DomainError(
@@ -119,6 +127,17 @@ async function planModel(
       { cause },
     );
   }
+}
+
+function divideMemory({ memoryBytesMax }: WorkerSettings): { memoryBytes: number; keptBytes: number } {
+  const keptBytes = Math.floor(memoryBytesMax / KEPT_SHARE);
+  return { memoryBytes: memoryBytesMax - keptBytes, keptBytes };
+}
+
+/** Also of models that are not loaded. */
+async function forgetStored(owner: string, { kvDir, kvBytesMax }: WorkerSettings): Promise<void> {
+  if (kvDir === null) return;
+  await new StateFiles({ dir: kvDir, fingerprint: "", bytesMax: kvBytesMax }).forget(hashOwner(owner));
 }
 
 /** What the operator asked for. It is said of the default model: another one may have been trained for less. */

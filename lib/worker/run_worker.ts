@@ -8,8 +8,8 @@ import { readLines } from "./lines.ts";
 /** How often a worker says that its event loop turns, in milliseconds. */
 const HEARTBEAT_MS = 1_000;
 
-/** How long models may take to stop when the runtime is gone, in milliseconds: a chunk of a large model's prefill. */
-const STOP_MS = 1_000;
+/** How long models may take to stop: a chunk of a large one's prefill, and to store what is kept of conversations. */
+const STOP_MS = 5_000;
 
 /** Sequences that models have at most; beside the queue they bound how many answers are open. */
 const SEQUENCES_MAX = 64;

@@ -9,7 +9,7 @@ const LIMITS: SupervisorLimits = {
   restartMaxMs: 30_000,
   healthyMs: 60_000,
   drainMs: 10_000,
-  endMs: 2_000,
+  endMs: 6_000,
 };
 
 /** What a supervisor needs; limits that are left out have their usual values. */
