@@ -15,6 +15,7 @@ import {
   waitNot,
 } from "../../tests/fixtures/remote_exchange.ts";
 import type { ChatEvent } from "../contracts/chat.ts";
+import { listDirectHosts } from "./remote_http.ts";
 
 const never = new AbortController().signal;
 
@@ -208,6 +209,13 @@ Deno.test("A redirect is refused: neither key nor prompt goes to another address
     apiKey: "k",
   });
   assert.deepEqual([failure.code, failure.param, seen], ["invalid_config", "ROOKERY_REMOTES", []]);
+});
+
+Deno.test("Requests to other servers are kept from a proxy that is meant for the web", () => {
+  const urls = ["http://gpu.lan:8080/v1", "https://desk.lan", "http://[fd00::1]:80", "http://gpu.lan:9090"];
+  assert.equal(listDirectHosts(urls, null), "gpu.lan,desk.lan,fd00::1");
+  assert.equal(listDirectHosts(urls.slice(0, 1), "intranet,10.0.0.0/8"), "intranet,10.0.0.0/8,gpu.lan");
+  assert.equal(listDirectHosts([], "intranet"), "intranet");
 });
 
 Deno.test("The key goes to its own server, and an address may end in /v1", async () => {

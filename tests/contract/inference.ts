@@ -56,6 +56,7 @@ export function testInference(name: string, make: MakeInference, traits: Inferen
   testModels(name, make);
   testAnswers(name, make, traits);
   testContent(name, make);
+  testRequests(name, make);
   testRefusals(name, make);
   testCancellation(name, make);
   if (traits.embeds ?? true) testEmbeddings(name, make);
@@ -181,7 +182,9 @@ function testContent(name: string, make: MakeInference): void {
       ["é", [195, 169], 0, 1],
     ]);
   });
+}
 
+function testRequests(name: string, make: MakeInference): void {
   Deno.test(`${name} passes everything on that a request asks for`, async () => {
     await using made = await make({ capabilities: { tools: true, reasoning: true, vision: false, infill: false } });
     const request = requestOf("", {
