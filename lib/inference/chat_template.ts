@@ -1,7 +1,7 @@
 import type { ChatMessage, Reasoning, Tool } from "../contracts/chat.ts";
 import { DomainError } from "../errors.ts";
 import { shapeAsText, type ShapedConversation, shapeNatively } from "./answer/conversation.ts";
-import { type AnswerStart, HERMES } from "./answer/families.ts";
+import { ANALYSIS, type AnswerStart, HERMES } from "./answer/families.ts";
 import { probeTemplate, type TemplateInput, type TemplateTraits } from "./answer/template_traits.ts";
 import { FALLBACK_TEMPLATES } from "./fallback_templates.ts";
 import { JinjaTemplate } from "./jinja_template.ts";
@@ -93,10 +93,12 @@ export class ChatTemplate {
 
   #renderShaped({ messages, tools }: ShapedConversation, reasoning: Reasoning): string {
     const enabled = wantsThoughts(reasoning);
+    const effort = this.traits.thoughts === ANALYSIS ? findEffort(reasoning) : null;
     return this.#render({
       messages,
       ...(tools.length > 0 ? { tools } : this.#noTools),
       ...(enabled === null ? {} : { enable_thinking: enabled, thinking: enabled }),
+      ...(effort === null ? {} : { reasoning_effort: effort }),
     });
   }
 
@@ -144,6 +146,12 @@ export class ChatTemplate {
 /** A budget of nothing is no thought at all. Null leaves it to the template. */
 function wantsThoughts({ enabled, tokensMax }: Reasoning): boolean | null {
   return tokensMax === 0 ? false : enabled;
+}
+
+/** The effort in which gpt-oss is told how long to think, by the tokens that it may take. */
+function findEffort({ enabled, tokensMax }: Reasoning): "low" | "medium" | "high" | null {
+  if (tokensMax !== null) return tokensMax <= 1_024 ? "low" : tokensMax <= 4_096 ? "medium" : "high";
+  return enabled === null ? null : enabled ? "high" : "low";
 }
 
 function sentenceOf(cause: unknown): string {

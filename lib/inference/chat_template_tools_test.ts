@@ -235,6 +235,13 @@ Deno.test("ChatTemplate ends the thought of a model that cannot be told not to t
   assert.match(end("qwen", { enabled: false, tokensMax: null }), /assistant\n<think>\n\n<\/think>\n\n$/);
 });
 
+Deno.test("ChatTemplate tells gpt-oss how much effort its thoughts are worth", () => {
+  const effort = (enabled: boolean | null, tokensMax: number | null) =>
+    /Reasoning: (\w+)/.exec(render("harmony", { reasoning: { enabled, tokensMax } }))?.[1];
+  const efforts = [effort(null, null), effort(true, 256), effort(true, 4_096), effort(true, null), effort(false, null)];
+  assert.deepEqual(efforts, ["medium", "low", "medium", "high", "low"]);
+});
+
 Deno.test("ChatTemplate tells a template what an assistant thought", () => {
   const messages: ChatMessage[] = [
     { role: "user", content: "u" },

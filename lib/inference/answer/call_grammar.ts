@@ -6,6 +6,9 @@ import type { CallFormat } from "./families.ts";
 /** Most calls of one answer: a small model that goes on for ever is stopped here. */
 export const CALLS_MAX = 16;
 
+/** Keywords that say what a text has to be like. */
+const TEXT_KEYWORDS = ["pattern", "format", "minLength", "maxLength", "allOf", "anyOf", "oneOf", "not", "if", "$ref"];
+
 /** A tool with its place in the request, which errors name. */
 export interface PlacedTool {
   tool: Tool;
@@ -155,8 +158,10 @@ export function isTextParameter(tool: Tool, parameter: string): boolean {
   return schema === undefined || isTextSchema(schema) || listTexts(schema) !== null;
 }
 
+/** A text that has to be of a form is written as JSON, for which there are grammars. */
 function isTextSchema(schema: unknown): boolean {
-  return typeof schema === "object" && schema !== null && "type" in schema && schema.type === "string";
+  if (typeof schema !== "object" || schema === null || !("type" in schema) || schema.type !== "string") return false;
+  return !TEXT_KEYWORDS.some((keyword) => keyword in schema);
 }
 
 /** The texts that an `enum` or `const` of nothing but texts permits, or null. */

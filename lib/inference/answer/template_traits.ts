@@ -32,6 +32,7 @@ export interface TemplateInput {
   tools?: readonly TemplateTool[];
   enable_thinking?: boolean;
   thinking?: boolean;
+  reasoning_effort?: string;
 }
 
 /** How a template takes tools that it knows. */
