@@ -5,7 +5,7 @@ import { EMBED_BATCH_MAX } from "./engine.ts";
  * two cores, larger batches bring no speed (256 tokens a text: 19 texts a second by 2 as by 8) and take more memory;
  * and an answer that waits for the batch waits for a tenth of a second.
  */
-const BATCH_TOKENS_MAX = 512;
+export const BATCH_TOKENS_MAX = 512;
 
 /**
  * Puts inputs into batches of like length, so that little is padded: longest first, as that one decides how much memory

@@ -1,10 +1,12 @@
 /**
  * Measures a started Rookery over HTTP, and llama-server beside it when `LLAMA_SERVER` names its binary; prints Markdown
  * for the README. Both are started with their defaults, stay loaded, and work in turns, one at a time: A B, B A, A B, …
+ * Embeddings are measured against Python's onnxruntime.
  *
- * Options: --rounds <n> (5), --model smollm2-135m | random-3b (both).
+ * Options: --rounds <n> (5), --model smollm2-135m | random-3b | all-minilm-l6-v2 (all).
  */
 import { parseArgs } from "node:util";
+import { EMBEDDING_MODEL, measureEmbeddings } from "./embeddings.ts";
 import { measureServer } from "./measure.ts";
 import { provideRandomModel } from "./random_model.ts";
 import {
@@ -92,17 +94,21 @@ async function main(): Promise<void> {
     options: { rounds: { type: "string", default: "5" }, model: { type: "string", multiple: true } },
   });
   const rounds = Number(values.rounds);
-  const wanted = values.model ?? [STARTER, RANDOM];
-  const known = wanted.every((id) => id === STARTER || id === RANDOM);
-  if (!Number.isInteger(rounds) || rounds < 1 || !known) {
-    throw new Error(`Usage: deno task bench [--rounds <n>] [--model ${STARTER}] [--model ${RANDOM}]`);
+  const models = [STARTER, RANDOM, EMBEDDING_MODEL];
+  const wanted = values.model ?? models;
+  if (!Number.isInteger(rounds) || rounds < 1 || !wanted.every((id) => models.includes(id))) {
+    throw new Error(`Usage: deno task bench [--rounds <n>] ${models.map((id) => `[--model ${id}]`).join(" ")}`);
   }
   const llamaServer = Deno.env.get("LLAMA_SERVER") || null;
-  const starter = await provideStarter();
   print(await describeMachine(llamaServer));
   const command = llamaServer === null ? "deno task bench" : "LLAMA_SERVER=… deno task bench";
   print(`Medians of \`${command}\`, rounds: ${rounds}; one server works at a time.`);
   for (const id of wanted) {
+    if (id === EMBEDDING_MODEL) {
+      print(`\n### ${id}\n\n${await measureEmbeddings(folder, rounds)}`);
+      continue;
+    }
+    const starter = await provideStarter();
     const path = id === STARTER ? starter : await provideRandomModel(starter, folder);
     await measureModel({ id, path }, llamaServer, rounds);
   }

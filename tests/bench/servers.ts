@@ -19,6 +19,8 @@ export interface Server extends AsyncDisposable {
 export interface ServedModel {
   id: string;
   path: string;
+  /** It embeds, and lies in the folder of models already. */
+  embeds?: true;
 }
 
 /** What Rookery says it serves; llama-server is given the same. */
@@ -32,9 +34,11 @@ export async function startRookery(model: ServedModel, folder: string): Promise<
   const data = `${folder}/rookery-${model.id}`;
   await Deno.mkdir(`${data}/models`, { recursive: true });
   const place = `${data}/models/${model.id}.gguf`;
-  await Deno.link(model.path, place).catch(async (error) => {
-    if (!(error instanceof Deno.errors.AlreadyExists)) await Deno.copyFile(model.path, place);
-  });
+  if (!model.embeds) {
+    await Deno.link(model.path, place).catch(async (error) => {
+      if (!(error instanceof Deno.errors.AlreadyExists)) await Deno.copyFile(model.path, place);
+    });
+  }
   const port = findFreePort();
   const env = { PORT: `${port}`, ROOKERY_DATA: data, ROOKERY_MODEL: model.id };
   const args = ["task", "--quiet", "start"];
@@ -108,7 +112,7 @@ async function startProcess({ name, path, args, env, model }: StartOptions, url:
     clearTimeout(timer);
   };
   const deadline = performance.now() + START_LIMIT_MS;
-  while (!(await answers(url, model.id))) {
+  while (!(await answers(url, model))) {
     if (ended) throw new Error(`${name} ended while it started: ${path} ${args.join(" ")}`);
     if (performance.now() > deadline) {
       await end();
@@ -119,11 +123,16 @@ async function startProcess({ name, path, args, env, model }: StartOptions, url:
   return { pid: child.pid, end };
 }
 
-/** Whether a server answers a chat: its model is loaded, and calibrated where it does that. */
-async function answers(url: string, model: string): Promise<boolean> {
+/** Whether a server answers a chat or embeds: its model is loaded, and calibrated where it does that. */
+async function answers(url: string, { id, embeds }: ServedModel): Promise<boolean> {
   try {
-    const body = JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }], max_tokens: 1 });
     const headers = { "content-type": "application/json" };
+    if (embeds) {
+      const body = JSON.stringify({ model: id, input: "Hello" });
+      const response = await fetch(`${url}/v1/embeddings`, { method: "POST", headers, body });
+      return response.ok && (await response.text()).includes('"embedding"');
+    }
+    const body = JSON.stringify({ model: id, messages: [{ role: "user", content: "Hello" }], max_tokens: 1 });
     const response = await fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body });
     // Rookery sends its headers while the model is still being loaded: only a whole answer shows that it is there.
     return response.ok && (await response.text()).includes('"finish_reason"');
