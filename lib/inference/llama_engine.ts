@@ -29,6 +29,8 @@ export interface LlamaEngineSettings extends SchedulerOptions {
   gpu: boolean;
   /** What an earlier calibration of this model on this machine found; null calibrates. */
   threads: ThreadPlan | null;
+  /** Most threads that calibration tries; null tries all cores. */
+  threadsMax?: number | null;
   /** Memory that the model may take. Default: of what is free, as much as is reasonable. */
   memoryBytes?: number;
   /** llama.cpp as the other models of this process use it; without it the engine opens its own. */
@@ -216,7 +218,8 @@ class LlamaEngine implements ChatEngine {
     });
     this.#disposables.push(decoder);
     if (this.settings.threads === null) {
-      const measured = await calibrate(llama.cpuMathCores, (tokens, threads) => {
+      const cores = Math.min(llama.cpuMathCores, this.settings.threadsMax ?? Infinity);
+      const measured = await calibrate(cores, (tokens, threads) => {
         this.#closing.signal.throwIfAborted();
         return decoder.measure(tokens, threads);
       });

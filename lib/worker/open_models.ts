@@ -77,12 +77,12 @@ interface Opening {
 }
 
 function openChat(model: ModelFile, { hooks, settings, events, backend, gate, threads }: Opening): ChatEngine {
-  const { queuedMax, gpu, kvDir, kvBytesMax } = settings;
+  const { queuedMax, gpu, threadsMax, kvDir, kvBytesMax } = settings;
   const { memoryBytes, keptBytes } = divideMemory(settings);
   const known = threads.get(nameContent(model)) ?? null;
   const keep = { dir: kvDir, memoryBytesMax: keptBytes, diskBytesMax: kvBytesMax };
   const size = { ...chooseSize(model, settings), memoryBytes };
-  return createLlamaEngine({ model, ...size, queuedMax, gpu, threads: known, backend, gate, keep }, {
+  return createLlamaEngine({ model, ...size, queuedMax, gpu, threads: known, threadsMax, backend, gate, keep }, {
     onReady: () => hooks.onReady(),
     onFatal: (error) => hooks.onFatal(error),
     onHung: () => events.onHung(),
