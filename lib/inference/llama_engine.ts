@@ -221,7 +221,8 @@ class LlamaEngine implements ChatEngine {
       const cores = Math.min(llama.cpuMathCores, this.settings.threadsMax ?? Infinity);
       const measured = await calibrate(cores, (tokens, threads) => {
         this.#closing.signal.throwIfAborted();
-        return decoder.measure(tokens, threads);
+        const measure = () => decoder.measure(tokens, threads);
+        return this.settings.gate?.run("interactive", measure) ?? measure();
       });
       decoder.setThreadPlan(measured.threads);
       this.events.onCalibrated?.(measured);
