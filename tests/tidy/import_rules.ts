@@ -107,14 +107,18 @@ export function findEnvironmentReaders(modules: Module[]): Complaints {
   );
 }
 
+/** Files of lib/inference that drive native code. */
+const NATIVE_FILES = /^lib\/inference\/(llama_|native\/|onnx_)/;
+const NATIVE_PACKAGES = /^(node-llama-cpp|onnxruntime-|@huggingface\/transformers)/;
+
 /** Invariant 5. */
 export function findModelLoaders(modules: Module[]): Complaints {
   return complainAboutImports(modules, ({ path }, { specifier, target }) => {
-    if (/^(node-llama-cpp|onnxruntime-)/.test(specifier) && !/^lib\/(inference\/llama_|worker\/)/.test(path)) {
-      return "only llama_* files of lib/inference and the worker may load native code";
+    if (NATIVE_FILES.test(path) || path.startsWith("lib/worker/")) return null;
+    if (NATIVE_PACKAGES.test(specifier)) {
+      return "only llama_*, native/* and onnx_* files of lib/inference and the worker may load native code";
     }
-    const isLoader = target !== null && /^lib\/inference\/llama_/.test(target);
-    return isLoader && !/^lib\/(inference\/llama_|worker\/)/.test(path) ? "only the worker loads a model" : null;
+    return target !== null && NATIVE_FILES.test(target) ? "only the worker loads a model" : null;
   });
 }
 

@@ -100,9 +100,16 @@ Deno.test("findModelLoaders() finds native code and engines outside of the worke
       "functions/models/app.ts": 'import { getLlama } from "node-llama-cpp";',
       "main.ts": 'import { createLlamaEngine } from "./lib/inference/llama_engine.ts";',
       "lib/inference/scheduler.ts": 'const { getLlama } = await import("node-llama-cpp");',
+      "lib/knowledge/index.ts": 'import { AutoModel } from "@huggingface/transformers";',
     },
-    [/app\.ts:1 .* native code/, /main\.ts:1 .* only the worker/, /scheduler\.ts:1 .* native code/],
+    [
+      /app\.ts:1 .* native code/,
+      /main\.ts:1 .* only the worker/,
+      /scheduler\.ts:1 .* native code/,
+      /index\.ts:1 .* native code/,
+    ],
     {
+      "lib/inference/onnx_worker.ts": 'await import("@huggingface/transformers");',
       "lib/inference/llama_engine.ts": 'import "node-llama-cpp"; import "./llama_model.ts";',
       "lib/worker/main.ts": 'import "../inference/llama_engine.ts";',
     },
