@@ -143,8 +143,9 @@ Deno.test("createEmbeddingQueue() tells that a batch hangs", async () => {
   embedder.hold = hold.promise;
   const embedding = engine.embed(requestOf(["a"]), never);
   await hung.promise;
+  assert.equal((await engine.status()).active, 1);
   hold.resolve();
-  await embedding;
+  assert.equal((await embedding).vectors.length, 1);
 });
 
 Deno.test("createEmbeddingQueue() opens a model that was lost anew, and keeps the requests that waited", async () => {
