@@ -52,8 +52,8 @@ function checkNumber(schema: SchemaObject, value: number): string | null {
   return isMultiple ? null : `must be a multiple of ${multipleOf}`;
 }
 
-/** Reckons with the decimal digits that people write: 0.3 is a multiple of 0.1. */
-function isMultipleOf(value: number, factor: number): boolean {
+/** Whether a number is a multiple, reckoned with the decimal digits that people write: 0.3 is one of 0.1. */
+export function isMultipleOf(value: number, factor: number): boolean {
   if (!Number.isFinite(value) || !(factor > 0)) return false;
   const [left, right] = [parseDecimal(value), parseDecimal(factor)];
   const exponent = Math.min(left.exponent, right.exponent);

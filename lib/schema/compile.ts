@@ -1,9 +1,10 @@
 import type { JsonSchema } from "../contracts/chat.ts";
+import { isMultipleOf } from "./assertions.ts";
 import { arrayRule } from "./array_rules.ts";
 import { type Located, SchemaDocument } from "./document.ts";
 import { type Choice, Facts } from "./facts.ts";
 import { JSON_TYPES, type JsonType } from "./keywords.ts";
-import { integerRule, numberRule, parseDecimal } from "./number_rules.ts";
+import { integerRule, listMultiples, type NumberBounds, numberRule, parseDecimal } from "./number_rules.ts";
 import { objectRule } from "./object_rules.ts";
 import { findOverlap } from "./overlap.ts";
 import { addAnyJson, jsonRules } from "./primitives.ts";
@@ -192,25 +193,31 @@ class Compiler implements ValueCompiler {
     if (type === "boolean") return this.rules.add("boolean", '"true" | "false"');
     if (type === "null") return '"null"';
     if (type === "string") return stringRule(facts, this);
-    const { min, max, multiples } = facts;
+    const steps = listSteps(facts, type);
+    if (steps !== null) return steps.length === 0 ? null : jsonRules(steps, this.rules).join(" | ");
+    const bounds = this.#readBounds(facts);
+    const isWhole = type === "integer" || bounds.fractionDigitsMax === 0;
+    const body = isWhole ? integerRule(bounds) : numberRule(bounds);
+    return body === null ? null : this.rules.add(isWhole ? "integer" : "number", body);
+  }
+
+  #readBounds({ min, max, multiples }: Facts): NumberBounds {
     let fractionDigitsMax: number | null = null;
     for (const { value, place } of multiples) {
       const { digits, exponent } = parseDecimal(value);
       if (digits === 1n && exponent <= 0) fractionDigitsMax = Math.min(fractionDigitsMax ?? Infinity, -exponent);
       else if (this.strict) {
-        throw this.document.refuse('Unsupported keyword "multipleOf" (other than 1, 0.1, 0.01 …)', place);
+        const reason = "with so many multiples between its bounds";
+        throw this.document.refuse(`Unsupported keyword "multipleOf" (${reason})`, place);
       }
     }
-    const bounds = {
+    return {
       min: min?.value ?? null,
       max: max?.value ?? null,
       minExclusive: min?.exclusive ?? false,
       maxExclusive: max?.exclusive ?? false,
       fractionDigitsMax,
     };
-    const isWhole = type === "integer" || fractionDigitsMax === 0;
-    const body = isWhole ? integerRule(bounds) : numberRule(bounds);
-    return body === null ? null : this.rules.add(isWhole ? "integer" : "number", body);
   }
 
   /** Refuses alternatives that come back to themselves, and those whose walks llama.cpp would not get through. */
@@ -251,4 +258,15 @@ class Compiler implements ValueCompiler {
       }
     }
   }
+}
+
+/** The numbers of which `multipleOf` leaves only few between bounds; null when there are many, or no such keyword. */
+function listSteps({ min, max, multiples }: Facts, type: JsonType): number[] | null {
+  const [first, ...others] = multiples.map(({ value }) => value);
+  if (first === undefined || min === null || max === null) return null;
+  const isOther = (value: number) => others.every((other) => isMultipleOf(value, other));
+  return listMultiples(first, { min: min.value, max: max.value })?.filter((value) => {
+    const isWithin = (value > min.value || !min.exclusive) && (value < max.value || !max.exclusive);
+    return isWithin && isOther(value) && (type === "number" || Number.isInteger(value));
+  }) ?? null;
 }

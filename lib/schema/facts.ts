@@ -1,6 +1,6 @@
 import type { JsonSchema } from "../contracts/chat.ts";
 import type { Located, SchemaDocument } from "./document.ts";
-import { isSchema, type JsonType, placeOfKey, type SchemaObject, typesOf, UNSUPPORTED } from "./keywords.ts";
+import { isObject, isSchema, type JsonType, placeOfKey, type SchemaObject, typesOf, UNSUPPORTED } from "./keywords.ts";
 import { findPattern } from "./pattern.ts";
 
 /** What one schema object says about the keys of an object. */
@@ -143,8 +143,12 @@ export class Facts {
   }
 
   #refuseUnsupported(schema: SchemaObject, place: string): void {
+    const { not } = schema;
+    // What zod and others write for a key that must not be there.
+    const isNever = not === true || (isObject(not) && Object.keys(not).length === 0);
+    this.impossible ||= isNever;
     if (!this.strict) return;
-    const keyword = UNSUPPORTED.find((name) => schema[name] !== undefined) ??
+    const keyword = UNSUPPORTED.find((name) => schema[name] !== undefined && !(name === "not" && isNever)) ??
       (schema["uniqueItems"] === true ? "uniqueItems" : undefined);
     if (keyword !== undefined) throw this.document.refuse(`Unsupported keyword "${keyword}"`, place);
   }

@@ -238,3 +238,15 @@ function tailRange({ low, lowExclusive, high, highExclusive }: Tail, count: numb
   if (!isTopOpen) edge(top, { low: "", lowExclusive: false, high: highRest, highExclusive });
   return alternatives;
 }
+
+/** Most numbers that are listed one by one. */
+const LISTED_MAX = 1_000;
+
+/** The multiples of `factor` from `min` to `max`, written with its decimal places; null when there are too many. */
+export function listMultiples(factor: number, { min, max }: { min: number; max: number }): number[] | null {
+  const { digits, exponent } = parseDecimal(factor);
+  const [first, last] = [Math.ceil(min / factor) - 1, Math.floor(max / factor) + 1];
+  if (!(last - first <= LISTED_MAX) || !Number.isSafeInteger(first) || !Number.isSafeInteger(last)) return null;
+  return Array.from({ length: last - first + 1 }, (_, at) => Number(`${digits * BigInt(first + at)}e${exponent}`))
+    .filter((value) => min <= value && value <= max);
+}
