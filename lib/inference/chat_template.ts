@@ -1,7 +1,7 @@
 import type { ChatMessage, Reasoning, Tool } from "../contracts/chat.ts";
 import { DomainError } from "../errors.ts";
 import { shapeAsText, type ShapedConversation, shapeNatively } from "./answer/conversation.ts";
-import { ANALYSIS, type AnswerStart, HERMES } from "./answer/families.ts";
+import { ANALYSIS, type AnswerStart, HARMONY, HERMES } from "./answer/families.ts";
 import { probeTemplate, type TemplateInput, type TemplateTraits } from "./answer/template_traits.ts";
 import { FALLBACK_TEMPLATES } from "./fallback_templates.ts";
 import { JinjaTemplate } from "./jinja_template.ts";
@@ -84,7 +84,7 @@ export class ChatTemplate {
     }
     try {
       const text = this.#renderShaped(shapeAsText({ messages, tools }, options), reasoning);
-      return this.#start(text, reasoning, native?.format.id === "harmony" ? native.format : HERMES);
+      return this.#start(text, reasoning, this.traits.thoughts === ANALYSIS ? HARMONY : HERMES);
     } catch (cause) {
       const message = `The model's chat template refuses these messages: ${sentenceOf(cause)}`;
       throw new DomainError("invalid_request", message, { param: "messages", cause });
@@ -120,17 +120,17 @@ export class ChatTemplate {
 
   /** Says how the answer begins, and ends the thoughts of models that cannot be told to leave them. */
   #start(text: string, reasoning: Reasoning, calls: AnswerStart["calls"]): RenderedPrompt {
-    const { thoughts } = this.traits;
-    if (thoughts === null) return { pieces: SpecialTexts.pieces(text), start: { calls, thoughts, thought: "closed" } };
+    const { thoughts, reasons } = this.traits;
+    const begin = (thought: AnswerStart["thought"], ending = "") => {
+      return { pieces: SpecialTexts.pieces(text + ending), start: { calls, thoughts, thought } };
+    };
+    if (thoughts === null) return begin("closed");
     const end = text.trimEnd();
     const isOpen = end.endsWith(thoughts.open.trimEnd());
-    const isClosed = end.endsWith(thoughts.close);
-    if (wantsThoughts(reasoning) !== false) {
-      const thought = isOpen ? "open" : isClosed ? "closed" : "free";
-      return { pieces: SpecialTexts.pieces(text), start: { calls, thoughts, thought } };
-    }
-    const ending = isClosed ? "" : isOpen ? thoughts.empty.slice(thoughts.open.length) : thoughts.empty;
-    return { pieces: SpecialTexts.pieces(text + ending), start: { calls, thoughts, thought: "closed" } };
+    if (end.endsWith(thoughts.close)) return begin("closed");
+    if (!reasons) return begin("unlikely");
+    if (wantsThoughts(reasoning) !== false) return begin(isOpen ? "open" : "free");
+    return begin("closed", isOpen ? thoughts.empty.slice(thoughts.open.length) : thoughts.empty);
   }
 
   #render(input: TemplateInput): string {
@@ -140,6 +140,18 @@ export class ChatTemplate {
       bos_token: this.source.bosText,
       eos_token: this.source.eosText,
     });
+  }
+}
+
+/** Whether the model of a chat template thinks before it answers; null stands for a model without one. */
+export function findReasoning(template: string | null): boolean {
+  if (template === null) return false;
+  const specialTexts = new SpecialTexts([]);
+  try {
+    return new ChatTemplate({ template, bosText: "", eosText: "", specialTexts, hasSpecial: () => false }).traits
+      .reasons;
+  } catch {
+    return false;
   }
 }
 

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { FAMILY_TEMPLATES, makeTemplate, SPECIALS } from "../../tests/fixtures/chat_templates.ts";
+import { requestOf } from "../../tests/fixtures/chat_request.ts";
+import { readAnswer, splitEvery } from "../../tests/fixtures/read_answer.ts";
 import type { ChatMessage, Tool } from "../contracts/chat.ts";
-import { ChatTemplate, type Conversation } from "./chat_template.ts";
+import { planAnswer } from "./answer/answer_plan.ts";
+import { ChatTemplate, type Conversation, findReasoning } from "./chat_template.ts";
 import { SpecialTexts } from "./special_text.ts";
 
 type Family = keyof typeof FAMILY_TEMPLATES;
@@ -233,6 +236,34 @@ Deno.test("ChatTemplate ends the thought of a model that cannot be told not to t
     /<\|channel\|>analysis<\|message\|><\|end\|><\|start\|>assistant$/,
   );
   assert.match(end("qwen", { enabled: false, tokensMax: null }), /assistant\n<think>\n\n<\/think>\n\n$/);
+});
+
+Deno.test("ChatTemplate takes no model for a thinker because its template knows the thoughts of earlier turns", () => {
+  const { qwen } = FAMILY_TEMPLATES;
+  const instruct = qwen.slice(0, qwen.indexOf("{% if enable_thinking")) + "{% endif %}";
+  assert.deepEqual(Object.values(FAMILY_TEMPLATES).map(findReasoning), [true, true, false, false, true, true, false]);
+  assert.deepEqual([findReasoning(instruct), findReasoning(null), findReasoning("{% broken")], [false, false, false]);
+  const specialTexts = new SpecialTexts([]);
+  const template = new ChatTemplate({
+    template: instruct,
+    bosText: "",
+    eosText: "",
+    specialTexts,
+    hasSpecial: () => false,
+  });
+  const { pieces, start } = template.render({
+    messages: [{ role: "user", content: "u" }],
+    reasoning: { enabled: false, tokensMax: null },
+  });
+  assert.match(pieces.join(""), /<\|im_start\|>assistant\n$/);
+  assert.equal(start.thought, "unlikely");
+  const forced = planAnswer(requestOf("u", { tools: TOOLS, toolChoice: "required" }), start);
+  assert.doesNotMatch(forced.grammar ?? "<think>", /<think>/);
+  const read = readAnswer(
+    planAnswer(requestOf("u", { tools: TOOLS }), start),
+    splitEvery("<think>\nHm.</think>\nYes", 2),
+  );
+  assert.deepEqual([read.reasoning, read.text], ["Hm.", "Yes"]);
 });
 
 Deno.test("ChatTemplate tells gpt-oss how much effort its thoughts are worth", () => {

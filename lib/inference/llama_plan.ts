@@ -1,6 +1,6 @@
 import { GgufInsights, type Llama, readGgufFileInfo } from "node-llama-cpp";
 import type { ModelCapabilities, ModelDescription, ModelFile } from "../contracts/model.ts";
-import { findThoughtFormat } from "./answer/families.ts";
+import { findReasoning } from "./chat_template.ts";
 import { type ContextPlan, planContext } from "./context_plan.ts";
 import type { ModelPlan } from "./engine.ts";
 import { PREFILL_CHUNK_TOKENS } from "./scheduler.ts";
@@ -74,7 +74,7 @@ export async function planLlamaModel(llama: Llama, model: ModelFile, options: Ll
 function findCapabilities({ chatTemplate }: ModelFile, { contextTokens }: ContextPlan): ModelCapabilities {
   return {
     tools: contextTokens >= TOOLS_CONTEXT_MIN,
-    reasoning: chatTemplate !== null && findThoughtFormat(chatTemplate) !== null,
+    reasoning: findReasoning(chatTemplate),
     vision: false,
     infill: false,
   };

@@ -42,7 +42,7 @@ export class AnswerGrammars {
   first(): string | null {
     const { thoughts, thought } = this.demands.start;
     if (!this.isForced || thought === "open") return null;
-    if (thoughts === null || thought === "closed") return this.#text("first", () => this.#body);
+    if (thoughts === null || thought !== "free") return this.#text("first", () => this.#body);
     // A thought that begins is lifted out of the grammar; what it would be is not worth a sampler's time.
     return this.#text("first", () => `[ \\t\\r\\n]{0,2} ${literal(thoughts.open)} [^\\x00]* | ${this.#body}`);
   }

@@ -87,7 +87,7 @@ const MISTRAL_ARGS: CallFormat = {
 };
 
 /** OpenAI's response format of gpt-oss; its markers stand in headers, which a reader of its own reads. */
-const HARMONY: CallFormat = {
+export const HARMONY: CallFormat = {
   id: "harmony",
   marker: " to=functions.",
   begin: "",
@@ -157,8 +157,12 @@ export function findThoughtFormat(template: string): ThoughtFormat | null {
 /** What the end of a prompt says of the answer that follows on it. */
 export interface AnswerStart {
   readonly calls: CallFormat;
-  /** Null when the model does not think. */
+  /** Null when the model's template knows no thoughts. */
   readonly thoughts: ThoughtFormat | null;
-  /** `open`: the prompt began a thought that the answer goes on with. `closed`: there is none to come. `free`: there may be. */
-  readonly thought: "open" | "closed" | "free";
+  /**
+   * `open`: the prompt began a thought that the answer goes on with. `free`: the model may begin one. `unlikely`: it was
+   * not made to think, but its template knows thoughts of earlier turns; one is read as such, but none is waited for.
+   * `closed`: there is none to come.
+   */
+  readonly thought: "open" | "free" | "unlikely" | "closed";
 }

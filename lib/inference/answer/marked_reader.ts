@@ -50,8 +50,8 @@ export class MarkedReader implements AnswerReader {
     this.grammar = grammars.first();
     this.#isConstrained = this.grammar !== null;
     this.readsControl = formats.length > 0 || start.thoughts !== null;
-    this.#mayThink = start.thoughts !== null && start.thought === "free";
-    this.#trims = grammars.isForced || (start.thoughts !== null && start.thought !== "free");
+    this.#mayThink = start.thoughts !== null && (start.thought === "free" || start.thought === "unlikely");
+    this.#trims = grammars.isForced || (start.thoughts !== null && !this.#mayThink);
     this.#place = start.thought === "open" && start.thoughts !== null ? "thought" : "start";
   }
 

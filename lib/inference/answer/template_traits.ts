@@ -65,10 +65,10 @@ export interface TemplateTraits {
   readonly sameRoleInARow: boolean;
   /** Null when it does not show tools, calls and results in a format that is known: they are described as text then. */
   readonly native: NativeTools | null;
-  /** Null when the model does not think. */
+  /** Null when it knows no thoughts, not even of earlier turns. */
   readonly thoughts: ThoughtFormat | null;
-  /** Its variable `enable_thinking` switches thoughts on and off. */
-  readonly switchesThoughts: boolean;
+  /** Its model thinks: what it renders for a new turn has a place for thoughts, or can be told to have none. */
+  readonly reasons: boolean;
 }
 
 type Render = (input: TemplateInput) => string;
@@ -90,11 +90,6 @@ const PROBE_TOOL: TemplateTool = {
 export function probeTemplate(text: string, render: Render): TemplateTraits {
   const takesRoles = (...roles: string[]) =>
     rendersAll(render, { messages: roles.map((role, i) => ({ role, content: `probe-${i}-probe` })) });
-  const asked = (input: Partial<TemplateInput>) => {
-    return tryRender(render, { messages: [{ role: "user", content: "u" }], ...input });
-  };
-  const on = asked({ enable_thinking: true, thinking: true });
-  const off = asked({ enable_thinking: false, thinking: false });
   const thoughts = findThoughtFormat(text);
   return {
     system: takesRoles("system", "user"),
@@ -103,8 +98,20 @@ export function probeTemplate(text: string, render: Render): TemplateTraits {
     sameRoleInARow: takesRoles("user", "user") && takesRoles("user", "assistant", "assistant", "user"),
     native: probeTools(render),
     thoughts,
-    switchesThoughts: thoughts !== null && thoughts !== ANALYSIS && on !== off,
+    reasons: thoughts !== null && renderReasons(render, thoughts),
   };
+}
+
+/**
+ * Many templates write the thoughts of earlier turns, those of Qwen's instruct models too, which never think: what counts
+ * is the turn to come.
+ */
+function renderReasons(render: Render, thoughts: ThoughtFormat): boolean {
+  if (thoughts === ANALYSIS) return true;
+  const ask = (variables: Partial<TemplateInput>) => tryRender(render, { messages: [user(1)], ...variables });
+  const on = ask({ enable_thinking: true, thinking: true });
+  const off = ask({ enable_thinking: false, thinking: false });
+  return on !== off || (ask({})?.includes(thoughts.open.trimEnd()) ?? false);
 }
 
 /** Tries, in turn, arguments as text and as an object, and ids long and short. */
