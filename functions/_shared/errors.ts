@@ -22,6 +22,8 @@ const MEANINGS: Record<ErrorCode, ErrorMeaning> = {
   already_running: serverError,
   answer_invalid: serverError,
   context_length_exceeded: badRequest,
+  data_incompatible: serverError,
+  database_unavailable: { ...serverError, status: 503, retryAfterSeconds: 5 },
   disk_full: { ...serverError, status: 507 },
   engine_gone: { ...serverError, status: 502 },
   engine_unavailable: { ...serverError, status: 503, retryAfterSeconds: 5 },
