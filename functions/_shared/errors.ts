@@ -12,6 +12,10 @@ interface ErrorMeaning {
 
 const badRequest: ErrorMeaning = { status: 400, type: "invalid_request_error", retryAfterSeconds: null };
 const notFound: ErrorMeaning = { status: 404, type: "not_found", retryAfterSeconds: null };
+const refused: ErrorMeaning = { status: 403, type: "permission_error", retryAfterSeconds: null };
+const unauthorized: ErrorMeaning = { status: 401, type: "authentication_error", retryAfterSeconds: null };
+const forbidden: ErrorMeaning = { status: 403, type: "permission_error", retryAfterSeconds: null };
+const unauthorized: ErrorMeaning = { status: 401, type: "authentication_error", retryAfterSeconds: null };
 const serverError: ErrorMeaning = { status: 500, type: "server_error", retryAfterSeconds: null };
 
 /**
@@ -19,21 +23,28 @@ const serverError: ErrorMeaning = { status: 500, type: "server_error", retryAfte
  * that 503 is kept for what waiting helps.
  */
 const MEANINGS: Record<ErrorCode, ErrorMeaning> = {
+  account_exists: { ...badRequest, status: 409 },
+  account_suspended: refused,
   already_running: serverError,
   answer_invalid: serverError,
+  conflict: { ...badRequest, status: 409 },
   context_length_exceeded: badRequest,
   data_incompatible: serverError,
   database_unavailable: { ...serverError, status: 503, retryAfterSeconds: 5 },
   disk_full: { ...serverError, status: 507 },
   engine_gone: { ...serverError, status: 502 },
   engine_unavailable: { ...serverError, status: 503, retryAfterSeconds: 5 },
-  forbidden: { status: 403, type: "permission_error", retryAfterSeconds: null },
+  forbidden: refused,
   internal_error: serverError,
-  invalid_api_key: { status: 401, type: "authentication_error", retryAfterSeconds: null },
+  invalid_api_key: unauthorized,
   invalid_config: serverError,
+  invalid_credentials: unauthorized,
   invalid_json: badRequest,
+  invalid_link: badRequest,
   invalid_model_file: serverError,
   invalid_request: badRequest,
+  invalid_token: badRequest,
+  mail_failed: { ...serverError, status: 502 },
   method_not_allowed: { ...badRequest, status: 405 },
   model_exists: { ...badRequest, status: 409 },
   model_not_found: notFound,
@@ -45,18 +56,28 @@ const MEANINGS: Record<ErrorCode, ErrorMeaning> = {
   pull_failed: { ...serverError, status: 502 },
   queue_full: { status: 429, type: "rate_limit_error", retryAfterSeconds: 5 },
   queue_timeout: { ...serverError, status: 503, retryAfterSeconds: 30 },
+  rate_limited: { status: 429, type: "rate_limit_error", retryAfterSeconds: 60 },
   // Nobody reads it: the status is nginx's for a client that closed the connection, for the log.
   request_cancelled: { ...badRequest, status: 499 },
   request_timeout: { ...badRequest, status: 408 },
+  session_expired: unauthorized,
+  session_revoked: unauthorized,
+  sign_in_failed: unauthorized,
+  sign_up_closed: forbidden,
+  unauthorized,
   unsupported_media_type: { ...badRequest, status: 415 },
 };
 
 /** How an error is written: as OpenAI does, or as Ollama does below `/api/`. */
 export type ErrorDialect = "openai" | "ollama";
 
+/** Rookery's own endpoints below `/api/`, where Ollama has none. Their clients act on codes. */
+const OWN_PATH = /^\/api\/(admin|auth|conversations|keys)(\/|$)/;
+
 /** The dialect that clients of `path` read. */
 export function dialectOf(path: string): ErrorDialect {
-  return path === "/api" || path.startsWith("/api/") ? "ollama" : "openai";
+  const isOllama = path === "/api" || path.startsWith("/api/");
+  return isOllama && !OWN_PATH.test(path) ? "ollama" : "openai";
 }
 
 /** The JSON body of an error; also the data of an error event in a stream. */
@@ -71,7 +92,8 @@ export function toErrorBody(
 /** Turns any failure into a response. An unknown one becomes a generic 500. */
 export function toErrorResponse(error: unknown, where: { dialect: ErrorDialect; requestId: string }): Response {
   const report = toReport(error);
-  const { status, retryAfterSeconds } = MEANINGS[report.code];
+  const { status, ...meaning } = MEANINGS[report.code];
+  const retryAfterSeconds = readRetryAfter(error) ?? meaning.retryAfterSeconds;
   const headers = new Headers({ "content-type": "application/json" });
   if (retryAfterSeconds !== null) headers.set("retry-after", String(retryAfterSeconds));
   if (status === 401) headers.set("www-authenticate", 'Bearer realm="Rookery"');
@@ -79,6 +101,12 @@ export function toErrorResponse(error: unknown, where: { dialect: ErrorDialect; 
     headers.set("allow", error.details["allow"]);
   }
   return new Response(JSON.stringify(toErrorBody(report, where)), { status, headers });
+}
+
+/** When to try again, in seconds, where whoever refused knows; null otherwise. */
+function readRetryAfter(error: unknown): number | null {
+  const seconds = error instanceof DomainError ? error.details["retryAfterSeconds"] : null;
+  return typeof seconds === "number" ? seconds : null;
 }
 
 /** Refuses a request before any function has it, in the dialect that its path speaks and with an id of its own. */

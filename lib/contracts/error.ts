@@ -1,5 +1,7 @@
 /** Every failure that Rookery can name. A code says what happened; `functions/_shared` alone maps it to an HTTP status. */
 export const ERROR_CODES = [
+  "account_exists",
+  "account_suspended",
   "already_running",
   "answer_invalid",
   "context_length_exceeded",
@@ -12,9 +14,12 @@ export const ERROR_CODES = [
   "internal_error",
   "invalid_api_key",
   "invalid_config",
+  "invalid_credentials",
   "invalid_json",
+  "invalid_link",
   "invalid_model_file",
   "invalid_request",
+  "mail_failed",
   "method_not_allowed",
   "model_exists",
   "model_not_found",
@@ -26,8 +31,11 @@ export const ERROR_CODES = [
   "pull_failed",
   "queue_full",
   "queue_timeout",
+  "rate_limited",
   "request_cancelled",
   "request_timeout",
+  "session_revoked",
+  "sign_in_failed",
   "unsupported_media_type",
 ] as const;
 
