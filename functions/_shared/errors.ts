@@ -14,8 +14,6 @@ const badRequest: ErrorMeaning = { status: 400, type: "invalid_request_error", r
 const notFound: ErrorMeaning = { status: 404, type: "not_found", retryAfterSeconds: null };
 const refused: ErrorMeaning = { status: 403, type: "permission_error", retryAfterSeconds: null };
 const unauthorized: ErrorMeaning = { status: 401, type: "authentication_error", retryAfterSeconds: null };
-const forbidden: ErrorMeaning = { status: 403, type: "permission_error", retryAfterSeconds: null };
-const unauthorized: ErrorMeaning = { status: 401, type: "authentication_error", retryAfterSeconds: null };
 const serverError: ErrorMeaning = { status: 500, type: "server_error", retryAfterSeconds: null };
 
 /**
@@ -43,7 +41,6 @@ const MEANINGS: Record<ErrorCode, ErrorMeaning> = {
   invalid_link: badRequest,
   invalid_model_file: serverError,
   invalid_request: badRequest,
-  invalid_token: badRequest,
   mail_failed: { ...serverError, status: 502 },
   method_not_allowed: { ...badRequest, status: 405 },
   model_exists: { ...badRequest, status: 409 },
@@ -63,7 +60,7 @@ const MEANINGS: Record<ErrorCode, ErrorMeaning> = {
   session_expired: unauthorized,
   session_revoked: unauthorized,
   sign_in_failed: unauthorized,
-  sign_up_closed: forbidden,
+  sign_up_closed: refused,
   unauthorized,
   unsupported_media_type: { ...badRequest, status: 415 },
 };

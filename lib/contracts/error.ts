@@ -4,6 +4,7 @@ export const ERROR_CODES = [
   "account_suspended",
   "already_running",
   "answer_invalid",
+  "conflict",
   "context_length_exceeded",
   "data_incompatible",
   "database_unavailable",
@@ -34,8 +35,11 @@ export const ERROR_CODES = [
   "rate_limited",
   "request_cancelled",
   "request_timeout",
+  "session_expired",
   "session_revoked",
   "sign_in_failed",
+  "sign_up_closed",
+  "unauthorized",
   "unsupported_media_type",
 ] as const;
 
