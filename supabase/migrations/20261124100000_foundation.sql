@@ -5,7 +5,14 @@
 
 create schema if not exists extensions;
 grant usage on schema extensions to anon, authenticated, service_role;
-create extension if not exists pg_trgm with schema extensions;
+-- For search in titles; a Postgres without its contrib modules searches them without an index.
+do $$
+begin
+  if exists (select from pg_available_extensions where name = 'pg_trgm') then
+    create extension if not exists pg_trgm with schema extensions;
+  end if;
+end
+$$;
 
 create schema app;
 grant usage on schema app to anon, authenticated, service_role;

@@ -14,7 +14,13 @@ create table public.conversations (
   updated_at timestamptz not null default now()
 );
 create index conversations_owner_id_idx on public.conversations (owner_id, updated_at desc, id desc);
-create index conversations_title_idx on public.conversations using gin (title extensions.gin_trgm_ops);
+do $$
+begin
+  if exists (select from pg_extension where extname = 'pg_trgm') then
+    create index conversations_title_idx on public.conversations using gin (title extensions.gin_trgm_ops);
+  end if;
+end
+$$;
 create index conversations_deleted_at_idx on public.conversations (deleted_at) where deleted_at is not null;
 
 create table public.threads (
