@@ -5,12 +5,17 @@ import { HTTPException } from "hono/http-exception";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { getPath } from "hono/utils/url";
+import { createKeyPrincipals } from "../../lib/accounts/key_principals.ts";
+import { type Access, ANONYMOUS, type Principal, type Principals, requireScope } from "../../lib/accounts/principal.ts";
+import type { Scope } from "../../lib/contracts/account.ts";
 import { DomainError } from "../../lib/errors.ts";
 import { type Logger, silentLogger } from "../../lib/log.ts";
+import { requireOwnOrigin } from "./cookies.ts";
 import { dialectOf, toErrorResponse } from "./errors.ts";
 import { checkHost, checkOrigin } from "./hosts.ts";
+import { createVisitorReader, type Ingress, LOCAL_INGRESS, type Visitor } from "./ingress.ts";
 import { acceptJson } from "./json_body.ts";
-import { createAuthenticate } from "./principal.ts";
+import { authenticate } from "./principal.ts";
 import { RequestReport } from "./request_report.ts";
 import { refuseInvalid } from "./validation.ts";
 
@@ -19,8 +24,12 @@ export const KEEPALIVE_MS = 15_000;
 
 /** What all functions of one Rookery share. */
 export interface EdgeOptions {
-  /** The key that every request must carry, or null for none. */
+  /** The operator's key, or null for none: what every request must carry where there are no accounts. */
   apiKey: string | null;
+  /** Who resolves credentials. Default: the key alone, without accounts. */
+  principals?: Principals;
+  /** How requests get here. Default: from this machine alone. */
+  ingress?: Ingress;
   /** Host names that Rookery answers to, beside those of loopback. */
   allowedHosts: readonly string[];
   /** Origins of web pages that may use it, beside its own. */
@@ -34,20 +43,35 @@ export interface EdgeOptions {
 export interface FunctionOptions {
   /** Paths that need no key. */
   openPaths?: readonly string[];
+  /**
+   * Any one of these rights is needed, also as it depends on the request. Default: `admin`, so that a function that says
+   * nothing opens nothing.
+   */
+  scopes?: readonly Scope[] | ((request: { method: string; path: string }) => readonly Scope[]);
+  /** Paths to which another site's page posts a form: neither its Origin nor its body is looked at before the handler. */
+  formPaths?: readonly string[];
   /** Takes JSON that says to be a form, as `curl -d` sends it. */
   takesForms?: boolean;
 }
 
 /** What handlers find in their context. */
 export interface FunctionEnv {
+  /** What the server tells beside a request; nothing where a request does not come from a socket. */
+  Bindings: { remoteAddr?: Deno.Addr };
   Variables: {
     requestId: string;
-    /** Who asks: `local` or a key's id. */
+    /** Who asks, with what rights. */
+    principal: Principal;
+    /** Whose conversations and KV states it works on: {@linkcode Principal.owner}. */
     owner: string;
+    /** Ends what a principal that lost its rights has under way. */
+    access: Access;
+    /** Where the request comes from. */
+    visitor: Visitor;
     report: RequestReport;
     edge: EdgeOptions;
-    /** The request as it came, whose signal tells of a client that goes away. */
-    client: Request;
+    /** Tells of a client that goes away, or may not stay. */
+    client: { signal: AbortSignal };
   };
 }
 
@@ -61,21 +85,18 @@ const LOCAL_EDGE: EdgeOptions = { apiKey: null, allowedHosts: [], allowedOrigins
  * key, body limit, compression, validation and errors. Handlers throw; they never catch to answer.
  */
 export function createFunction(name: string, edge: EdgeOptions = LOCAL_EDGE, options: FunctionOptions = {}): App {
-  const { openPaths = [], takesForms = false } = options;
+  const { openPaths = [], takesForms = false, formPaths = [] } = options;
   const app: App = new OpenAPIHono<FunctionEnv>({ getPath: getTidyPath, defaultHook: refuseInvalid });
-  const authenticate = createAuthenticate(edge.apiKey);
+  const publicUrl = edge.ingress?.publicUrl ?? null;
+  const publicHosts = publicUrl === null ? [] : [new URL(publicUrl).host];
 
   app.use(requestId({ limitLength: 128 }), reportRequest(name, edge));
-  app.use(checkHost(edge.allowedHosts), ...checkOrigin(edge.allowedOrigins));
-  app.use(async (c, next) => {
-    const owner = openPaths.includes(c.req.path) ? "local" : authenticate(c.req.header("authorization") ?? null);
-    c.set("owner", owner);
-    c.get("report").add({ owner });
-    await next();
-  });
+  app.use(checkHost([...edge.allowedHosts, ...publicHosts]));
+  app.use(...checkOrigin(edge.allowedOrigins, { publicUrl, formPaths }));
+  app.use(admit(edge, { openPaths, formPaths, scopes: options.scopes ?? ["admin"] }));
   app.use(compress());
   app.use(methodNotAllowed({ app, onMethodNotAllowed: (c, methods) => fail(c, methodError(c, methods)) }));
-  app.use(acceptJson({ takesForms }));
+  app.use(acceptJson({ takesForms, formPaths }));
 
   app.notFound((c) => fail(c, notFoundError(c)));
   app.onError((error, c) => fail(c, error instanceof HTTPException ? toDomainError(error) : error));
@@ -88,13 +109,39 @@ export function getTidyPath(request: Request): string {
   return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
 }
 
+/** Finds out who asks, and lets pass who may. */
+function admit(
+  edge: EdgeOptions,
+  { openPaths, formPaths, scopes }: Required<Omit<FunctionOptions, "takesForms">>,
+): MiddlewareHandler<FunctionEnv> {
+  const principals = edge.principals ?? createKeyPrincipals(edge.apiKey);
+  return async (c, next) => {
+    const { method, path } = c.req;
+    const isOpen = openPaths.includes(path);
+    if (!formPaths.includes(path)) requireOwnOrigin(c);
+    const principal = isOpen ? ANONYMOUS : await authenticate(c, principals);
+    c.set("principal", principal);
+    c.set("owner", principal.owner);
+    c.get("report").add({ owner: principal.owner });
+    if (!isOpen) requireScope(principal, typeof scopes === "function" ? scopes({ method, path }) : scopes);
+    const access = principals.watch(principal);
+    c.set("access", access);
+    c.set("client", { signal: AbortSignal.any([c.req.raw.signal, access.signal]) });
+    await next();
+    if (!c.get("report").isOpen) access.end();
+  };
+}
+
 function reportRequest(name: string, edge: EdgeOptions): MiddlewareHandler<FunctionEnv> {
+  const readVisitor = createVisitorReader(edge.ingress ?? LOCAL_INGRESS);
   return async (c, next) => {
     const { method, path } = c.req;
     const report = new RequestReport({ id: c.get("requestId"), function: name, method, path }, edge.log);
     c.set("report", report);
     c.set("edge", edge);
-    c.set("client", c.req.raw);
+    // Who calls `fetch` without telling more of a request leaves the whole of it out, whatever its type says.
+    const { remoteAddr }: Partial<FunctionEnv["Bindings"]> = c.env ?? {};
+    c.set("visitor", readVisitor(c.req.raw, remoteAddr));
     await next();
     report.add({ status: c.res.status });
     if (!report.isOpen) report.write();

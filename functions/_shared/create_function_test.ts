@@ -302,7 +302,7 @@ Deno.test("Every request leaves one line, refused ones too, without query and co
   await app.request("/health", { headers: { host: "evil.example" } });
   const seen = lines.map((line) => [line["event"], line["path"], line["status"], line["owner"], line["outcome"]]);
   assert.partialDeepStrictEqual(seen, [
-    ["request", "/health", 200, "local", "ok"],
+    ["request", "/health", 200, "anonymous", "ok"],
     ["request", "/owner", 200, lines[1]!["owner"], "ok"],
     ["request", "/owner", 401, null, "invalid_api_key"],
     ["request", "/health", 403, null, "forbidden"],

@@ -27,16 +27,31 @@ export function checkHost(allowedHosts: readonly string[]): MiddlewareHandler {
   };
 }
 
+/** What is let through beside the list of {@linkcode checkOrigin}. */
+interface OriginExceptions {
+  /** The address that people type, whatever Host header a proxy sends. */
+  publicUrl: string | null;
+  /** Paths that another site's page posts to, as a sign-in there does. */
+  formPaths: readonly string[];
+}
+
 /**
  * Refuses web pages of other origins, whatever the method: a simple POST needs no preflight, and what it starts would
  * run. Those in `allowedOrigins` (`*` for all) are answered as the Fetch standard's CORS protocol wants it.
  */
-export function checkOrigin(allowedOrigins: readonly string[]): MiddlewareHandler[] {
+export function checkOrigin(
+  allowedOrigins: readonly string[],
+  { publicUrl, formPaths }: OriginExceptions,
+): MiddlewareHandler[] {
   const allowed = new Set(allowedOrigins.map((origin) => origin.toLowerCase()));
+  const publicHost = publicUrl === null ? null : new URL(publicUrl).host;
+  const isOwn = (origin: string, host: string) =>
+    isSameOrigin(origin, host) || (publicHost !== null && isSameOrigin(origin, publicHost));
   const isAllowed = (origin: string) => allowed.has("*") || allowed.has(origin.toLowerCase());
   const refuse: MiddlewareHandler = async (c, next) => {
     const origin = c.req.header("origin");
-    if (origin !== undefined && !isAllowed(origin) && !isSameOrigin(origin, hostOf(c.req.raw))) {
+    const isForm = c.req.method === "POST" && formPaths.includes(c.req.path);
+    if (origin !== undefined && !isForm && !isAllowed(origin) && !isOwn(origin, hostOf(c.req.raw))) {
       throw new DomainError(
         "forbidden",
         `Web pages of the origin ${JSON.stringify(origin)} may not use Rookery; to allow them, add it to ` +

@@ -12,10 +12,13 @@ const METHODS = new Set(["POST", "DELETE"]);
 /**
  * Reads a request's body within its limits and hands it on as `application/json`. A missing content type is taken for
  * JSON, which many forget to say; with `takesForms` that of `curl -d` is too, as in Ollama's own documentation. What
- * says to be something else is refused.
+ * says to be something else is refused. The bodies of `formPaths` are left to their handlers.
  */
-export function acceptJson({ takesForms }: { takesForms: boolean }): MiddlewareHandler {
+export function acceptJson(
+  { takesForms, formPaths }: { takesForms: boolean; formPaths: readonly string[] },
+): MiddlewareHandler {
   return async (c, next) => {
+    if (formPaths.includes(c.req.path)) return await next();
     if (!matchedRoutes(c).some(({ method }) => METHODS.has(method))) return await next();
     const type = (c.req.header("content-type") ?? "").split(";")[0]!.trim();
     if (type !== "" && !JSON_TYPE.test(type) && !(takesForms && FORM_TYPE.test(type))) {

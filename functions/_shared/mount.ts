@@ -1,6 +1,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { Hono } from "hono";
-import { type App, createFunction, type EdgeOptions, getTidyPath } from "./create_function.ts";
+import { Scope } from "../../lib/contracts/account.ts";
+import { type App, createFunction, type EdgeOptions, type FunctionEnv, getTidyPath } from "./create_function.ts";
 
 /** What the description of the API says about the whole. */
 export interface ApiDocument {
@@ -22,19 +23,19 @@ export interface MountOptions {
 export function mountFunctions(
   functions: readonly App[],
   { edge, document }: MountOptions,
-): { fetch(request: Request): Response | Promise<Response> } {
+): { fetch(request: Request, info?: { remoteAddr: Deno.Addr }): Response | Promise<Response> } {
   const description = describe(functions, document);
-  const shell = createFunction("rookery", edge);
+  const shell = createFunction("rookery", edge, { scopes: Scope.options });
   shell.get("/openapi.json", (c) => c.json(description));
 
-  const router = new Hono({ getPath: getTidyPath });
+  const router = new Hono<Pick<FunctionEnv, "Bindings">>({ getPath: getTidyPath });
   for (const app of [shell, ...functions]) {
     for (const path of new Set(app.routes.filter(({ method }) => method !== "ALL").map(({ path }) => path))) {
-      router.all(path, (c) => app.fetch(c.req.raw));
+      router.all(path, (c) => app.fetch(c.req.raw, c.env));
     }
   }
-  router.notFound((c) => shell.fetch(c.req.raw));
-  return { fetch: (request) => router.fetch(request) };
+  router.notFound((c) => shell.fetch(c.req.raw, c.env));
+  return { fetch: (request, info) => router.fetch(request, info) };
 }
 
 function describe(functions: readonly App[], info: ApiDocument): object {

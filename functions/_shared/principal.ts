@@ -1,42 +1,43 @@
-import { createHash } from "node:crypto";
-import { isSameSecret, readBearer } from "../../lib/bearer.ts";
+import type { Context } from "hono";
+import { ANONYMOUS, type Credentials, type Principal, type Principals } from "../../lib/accounts/principal.ts";
+import { readBearer } from "../../lib/bearer.ts";
 import { DomainError } from "../../lib/errors.ts";
-
-/** Hexadecimal digits of a key's hash that name its owner: 48 bits tell keys apart and give none away. */
-const OWNER_DIGITS = 12;
-
-const LOCAL_OWNER = "local";
-const KEY_OWNER_PREFIX = "key-";
-
-/** Tells who sends a request, by its `Authorization` header or null; throws `invalid_api_key` when nobody may. */
-export type Authenticate = (authorization: string | null) => string;
+import { readCookie } from "./cookies.ts";
+import type { FunctionEnv } from "./create_function.ts";
 
 /**
- * Creates the one resolver of credentials. Without a key everyone is `local`, whatever they send: clients that insist on
- * a key invent one. With a key its holder is `key-` and the beginning of the key's SHA-256.
+ * Tells who sends a request. A cookie counts where no `Authorization` is.
+ *
+ * @throws {DomainError} what {@linkcode Principals.resolve} throws.
  */
-export function createAuthenticate(apiKey: string | null): Authenticate {
-  if (apiKey === null) return () => LOCAL_OWNER;
-  const owner = `${KEY_OWNER_PREFIX}${createHash("sha256").update(apiKey).digest("hex").slice(0, OWNER_DIGITS)}`;
-  return (authorization) => {
-    const given = readBearer(authorization);
-    if (given === null) {
-      throw new DomainError("invalid_api_key", "A key is needed: send it as Authorization: Bearer <ROOKERY_API_KEY>");
-    }
-    if (!isSameSecret(given, apiKey)) {
-      throw new DomainError("invalid_api_key", "The key is wrong: send the one that ROOKERY_API_KEY holds");
-    }
-    return owner;
-  };
+export async function authenticate(c: Context<FunctionEnv>, principals: Principals): Promise<Principal> {
+  return await principals.resolve(readCredentials(c));
+}
+
+/** The same where nothing has to be shown: who shows nothing, or what does not count any more, is anonymous. */
+export async function authenticateIfAble(c: Context<FunctionEnv>, principals: Principals): Promise<Principal> {
+  const credentials = readCredentials(c);
+  if (credentials.bearer === null && credentials.cookie === null) return ANONYMOUS;
+  try {
+    return await principals.resolve({ ...credentials, isLocal: false });
+  } catch (error) {
+    if (error instanceof DomainError && error.code !== "database_unavailable") return ANONYMOUS;
+    throw error;
+  }
+}
+
+function readCredentials(c: Context<FunctionEnv>): Credentials {
+  const bearer = readBearer(c.req.header("authorization") ?? null);
+  const cookie = bearer === null ? readCookie(c, "rookery_session") : null;
+  return { bearer, cookie, isLocal: c.get("visitor").isLocal && (c.get("edge").ingress?.allowLocal ?? true) };
 }
 
 /**
- * Lets pass who may change what models there are. Until accounts have roles that is everyone whom {@linkcode Authenticate}
- * knows: who sits at this machine, and who holds its key.
+ * Lets pass who may change what models there are.
  *
- * @throws {DomainError} `forbidden` for any other owner.
+ * @throws {DomainError} `forbidden` for anybody but an administrator.
  */
-export function requireAdministrator(owner: string): void {
-  if (owner === LOCAL_OWNER || owner.startsWith(KEY_OWNER_PREFIX)) return;
+export function requireAdministrator({ scopes }: Principal): void {
+  if (scopes.includes("admin")) return;
   throw new DomainError("forbidden", "Only an administrator may change what models there are");
 }

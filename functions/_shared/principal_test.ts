@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
-import { createAuthenticate, requireAdministrator } from "./principal.ts";
+import { ANONYMOUS, LOCAL, type Principal } from "../../lib/accounts/principal.ts";
+import { createKeyPrincipal } from "../../lib/accounts/key_principals.ts";
+import { requireAdministrator } from "./principal.ts";
 
-Deno.test("requireAdministrator() lets pass whom there is today, and nobody whose role is not known", () => {
-  const key = "correct-horse-battery";
-  requireAdministrator(createAuthenticate(null)(null));
-  requireAdministrator(createAuthenticate(key)(`Bearer ${key}`));
-  for (const owner of ["", "account-1", "localhost", "a-key-1"]) {
-    assert.throws(() => requireAdministrator(owner), { code: "forbidden" }, owner);
+Deno.test("requireAdministrator() lets pass administrators by credentials that may do it, and nobody else", () => {
+  const admin: Principal = { ...LOCAL, kind: "session", userId: crypto.randomUUID(), owner: "somebody" };
+  for (const principal of [LOCAL, createKeyPrincipal("correct-horse-battery"), admin]) requireAdministrator(principal);
+  const user: Principal = { ...admin, role: "user", scopes: ["inference", "read", "write"] };
+  const narrowKey: Principal = { ...admin, kind: "key", scopes: ["inference"] };
+  for (const principal of [ANONYMOUS, user, narrowKey]) {
+    assert.throws(() => requireAdministrator(principal), { code: "forbidden" }, principal.kind);
   }
 });

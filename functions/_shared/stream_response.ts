@@ -9,7 +9,10 @@ interface StreamFormat extends Pick<TextStreamOptions, "keepalive" | "keepaliveM
   renderFailure(error: unknown): string;
 }
 
-/** Answers with a stream of texts whose request is reported when the stream has ended. */
+/**
+ * Answers with a stream of texts whose request is reported when the stream has ended. Where the principal loses its
+ * rights the stream ends with that failure.
+ */
 export function respondWithTexts(
   c: Context<FunctionEnv>,
   texts: AsyncGenerator<string, void, void>,
@@ -17,9 +20,10 @@ export function respondWithTexts(
 ): Response {
   const { headers, renderFailure, ...rest } = format;
   const report = c.get("report");
+  const access = c.get("access");
   report.add({ stream: true });
   report.keepOpen();
-  const body = streamText(texts, {
+  const body = streamText(endWithAccess(texts, { access: access.signal, abort: rest.abort }), {
     ...rest,
     renderFailure(error) {
       report.addFailure(error);
@@ -29,7 +33,27 @@ export function respondWithTexts(
     onEnd(cancelled) {
       if (cancelled) report.addCancellation();
       report.write();
+      access.end();
     },
   });
   return c.body(body, 200, headers);
+}
+
+/** Passes `texts` on until `access` is taken away, which aborts what they come from and fails with the reason. */
+async function* endWithAccess(
+  texts: AsyncGenerator<string, void, void>,
+  { access, abort }: { access: AbortSignal; abort: () => void },
+): AsyncGenerator<string, void, void> {
+  access.addEventListener("abort", abort, { once: true });
+  try {
+    for await (const text of texts) {
+      access.throwIfAborted();
+      yield text;
+    }
+  } catch (error) {
+    access.throwIfAborted();
+    throw error;
+  } finally {
+    access.removeEventListener("abort", abort);
+  }
 }

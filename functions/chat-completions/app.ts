@@ -28,7 +28,7 @@ const createCompletion = createRoute({
 
 /** `POST /v1/chat/completions`: answers in OpenAI's shape, whole or streamed. */
 export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
-  const app = createFunction("chat-completions", edge);
+  const app = createFunction("chat-completions", edge, { scopes: ["inference"] });
   app.openapi(createCompletion, async (c) => {
     const body = c.req.valid("json");
     const model = await findModel(c, inference, body.model);

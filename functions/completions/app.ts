@@ -38,7 +38,7 @@ const createEngineCompletion = createRoute({
 
 /** `POST /v1/completions`: raw prompts continued in OpenAI's older shape, whole or streamed. */
 export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
-  const app = createFunction("completions", edge);
+  const app = createFunction("completions", edge, { scopes: ["inference"] });
   app.openapi(createCompletion, async (c) => await respond(c, inference, c.req.valid("json")));
   app.openapi(createEngineCompletion, async (c) => {
     return await respond(c, inference, { ...c.req.valid("json"), model: c.req.valid("param").model });

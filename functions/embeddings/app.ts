@@ -35,7 +35,7 @@ const createEngineEmbeddings = createRoute({
 
 /** `POST /v1/embeddings`: vectors in OpenAI's shape. */
 export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
-  const app = createFunction("embeddings", edge);
+  const app = createFunction("embeddings", edge, { scopes: ["inference"] });
   app.openapi(createEmbeddings, async (c) => await respond(c, inference, c.req.valid("json")));
   app.openapi(createEngineEmbeddings, async (c) => {
     return await respond(c, inference, { ...c.req.valid("json"), model: c.req.valid("param").model });

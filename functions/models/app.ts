@@ -42,7 +42,7 @@ const getModel = createRoute({
 
 /** `GET /v1/models` and `/v1/models/{id}`: what can be asked for, in OpenAI's shape. */
 export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
-  const app = createFunction("models", edge);
+  const app = createFunction("models", edge, { scopes: ["inference", "read"] });
   app.openapi(listModels, async (c) => {
     const [models, loaded] = await Promise.all([inference.list(), listLoaded(inference)]);
     return c.json({ object: "list" as const, data: models.map((model) => toModel(model, loaded)) }, 200);

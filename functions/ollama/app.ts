@@ -32,7 +32,7 @@ export interface OllamaOptions {
 /** Ollama's API: prompts, vectors, and the models that there are. */
 export function createApp({ inference, library, edge }: OllamaOptions): App {
   const models = { inference, library };
-  const app = createFunction("ollama", edge, { takesForms: true });
+  const app = createFunction("ollama", edge, { takesForms: true, scopes: ["inference"] });
 
   // What Ollama's own tools ask for to see whether anybody is there.
   app.get("/", (c) => c.text("Rookery is running"));

@@ -12,7 +12,7 @@ export function addLibrary(app: App, { inference, library }: { inference: Infere
   const pulls = new Pulls(library);
 
   app.openapi(pullModel, async (c) => {
-    requireAdministrator(c.get("owner"));
+    requireAdministrator(c.get("principal"));
     const body = c.req.valid("json");
     const name = await toPullName(library, requireName(body));
     const abortion = new AbortController();
@@ -24,7 +24,7 @@ export function addLibrary(app: App, { inference, library }: { inference: Infere
   });
 
   app.openapi(deleteModel, async (c) => {
-    requireAdministrator(c.get("owner"));
+    requireAdministrator(c.get("principal"));
     const name = await toModelId(library, requireName(c.req.valid("json")));
     const id = findEntry(await library.list(), name)?.id ?? name;
     const { models } = await inference.status();

@@ -27,7 +27,7 @@ const createResponseRoute = createRoute({
 
 /** `POST /v1/responses`: OpenAI's newer shape of an answer, whole or streamed. Nothing is stored. */
 export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
-  const app = createFunction("responses", edge);
+  const app = createFunction("responses", edge, { scopes: ["inference"] });
   app.openapi(createResponseRoute, async (c) => {
     const body = c.req.valid("json");
     const model = await findModel(c, inference, body.model);

@@ -67,7 +67,7 @@ export interface StatusOptions {
 
 /** `GET /status` for people and `GET /health` for machines. Neither waits for the model. */
 export function createApp({ inference, edge, startedAtMs = Date.now() }: StatusOptions): App {
-  const app = createFunction("status", edge, { openPaths: ["/health"] });
+  const app = createFunction("status", edge, { openPaths: ["/health"], scopes: ["inference", "read"] });
   app.openapi(getStatus, async (c) => {
     const status = await readStatus(inference);
     const model = status.state === "ready" ? (await inference.list().catch(() => []))[0] ?? null : null;

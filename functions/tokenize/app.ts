@@ -31,7 +31,7 @@ const routeOf = (path: string) =>
 
 /** `POST /v1/tokenize`, and `/tokenize` as vLLM's clients call it: the tokens of a text. */
 export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
-  const app = createFunction("tokenize", edge);
+  const app = createFunction("tokenize", edge, { scopes: ["inference"] });
   for (const path of ["/v1/tokenize", "/tokenize"]) {
     app.openapi(routeOf(path), async (c) => {
       const body = c.req.valid("json");
