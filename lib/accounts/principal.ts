@@ -78,12 +78,16 @@ export const LOCAL: Principal = {
 /** Who showed nothing, where nothing has to be shown. */
 export const ANONYMOUS: Principal = { ...nobody, kind: "anonymous", role: null, scopes: [], owner: "anonymous" };
 
-/** The claims under which the database works for `principal`; row level security decides by them. */
-export function toClaims({ userId, role, sessionId, kind }: Principal): Claims {
+/**
+ * The claims under which the database works for `principal`; row level security decides by them. A key that may do less
+ * than its account is less there, too.
+ */
+export function toClaims({ userId, scopes, sessionId, kind }: Principal): Claims {
   if (kind === "anonymous") return { sub: null, role: "anon" };
-  if (userId === null || role === null) return { sub: null, role: "service_role", app_role: "admin" };
+  if (userId === null) return { sub: null, role: "service_role", app_role: "admin" };
+  const mayWrite = scopes.includes("write") ? "user" : "read_only";
   const session = sessionId === null ? {} : { session_id: sessionId };
-  return { sub: userId, role: "authenticated", app_role: role, ...session };
+  return { sub: userId, role: "authenticated", app_role: scopes.includes("admin") ? "admin" : mayWrite, ...session };
 }
 
 /**
