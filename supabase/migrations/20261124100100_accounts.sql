@@ -240,7 +240,7 @@ create trigger sessions_notify after update of revoked_at on app.sessions
 create trigger api_keys_notify after update of revoked_at on app.api_keys
   for each row when (old.revoked_at is distinct from new.revoked_at) execute function app.notify_account();
 
--- Row level security: profiles to their owner and to administrators, everything in app to procedures alone. ------------
+-- Row level security: profiles to their owner and to administrators, everything in app to procedures alone. -----------
 
 alter table public.profiles enable row level security;
 revoke all on public.profiles from public, anon, authenticated, service_role;

@@ -135,10 +135,29 @@ create trigger threads_notify_delete after delete on public.threads
   referencing old table as changed for each statement execute function app.notify_new_rows('threads');
 create trigger members_notify_insert after insert on public.conversation_members
   referencing new table as changed for each statement execute function app.notify_new_rows('members');
-create trigger members_notify_update after update on public.conversation_members
-  referencing new table as changed for each statement execute function app.notify_new_rows('members');
 create trigger members_notify_delete after delete on public.conversation_members
   referencing old table as changed for each statement execute function app.notify_new_rows('members');
+
+-- A member's right, or merely the branch that it looks at.
+create function app.notify_member() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  perform app.notify_conversation(new.conversation_id,
+    case when new.role is distinct from old.role then 'members' else 'branch' end);
+  return null;
+end
+$$;
+create trigger members_notify_update after update on public.conversation_members
+  for each row execute function app.notify_member();
+
+create function app.notify_stop() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  perform pg_notify('rookery_stops', json_build_object('message', new.message_id)::text);
+  return null;
+end
+$$;
+create trigger answers_notify_stop after update on app.answers
+  for each row when (old.stop_requested_at is null and new.stop_requested_at is not null)
+  execute function app.notify_stop();
 
 create function app.notify_conversation_row() returns trigger
 language plpgsql security definer set search_path = '' as $$
@@ -163,5 +182,5 @@ create trigger conversations_touch before update of title, model on public.conve
 
 revoke execute on function app.is_purging(), app.guard_message(), app.guard_erasure(), app.guard_chunk(),
   app.purge_account(), app.notify_chunks(), app.notify_end(), app.notify_conversation(uuid, text),
-  app.notify_new_rows(), app.notify_conversation_row(), app.touch_conversation()
+  app.notify_new_rows(), app.notify_member(), app.notify_stop(), app.notify_conversation_row(), app.touch_conversation()
   from public, anon, authenticated, service_role;

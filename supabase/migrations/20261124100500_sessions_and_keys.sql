@@ -81,7 +81,8 @@ $$;
 -- The live state of an account whose token somebody else issued (Supabase Auth); no row when there is none.
 create function app.find_account(user_id uuid) returns table (role text, suspended boolean)
 language sql stable security definer set search_path = '' as $$
-  select profile.role, profile.suspended_at is not null from public.profiles profile where profile.id = find_account.user_id
+  select profile.role, profile.suspended_at is not null
+  from public.profiles profile where profile.id = find_account.user_id
 $$;
 
 -- The account that a procedure is about: the caller's own, or any for an administrator.
@@ -261,7 +262,8 @@ declare
   account public.profiles;
 begin
   select * into key from app.api_keys known
-  where known.hash = find_api_key.hash and known.revoked_at is null and (known.expires_at is null or known.expires_at > now());
+  where known.hash = find_api_key.hash and known.revoked_at is null
+    and (known.expires_at is null or known.expires_at > now());
   if not found then
     return;
   end if;
