@@ -15,7 +15,7 @@ import { dialectOf, toErrorResponse } from "./errors.ts";
 import { checkHost, checkOrigin } from "./hosts.ts";
 import { createVisitorReader, type Ingress, LOCAL_INGRESS, type Visitor } from "./ingress.ts";
 import { acceptJson } from "./json_body.ts";
-import { authenticate } from "./principal.ts";
+import { authenticate, requirePrivacy } from "./principal.ts";
 import { RequestReport } from "./request_report.ts";
 import { refuseInvalid } from "./validation.ts";
 
@@ -123,6 +123,7 @@ function admit(
     c.set("principal", principal);
     c.set("owner", principal.owner);
     c.get("report").add({ owner: principal.owner });
+    if (principal.userId !== null) requirePrivacy(c.get("visitor"));
     if (!isOpen) requireScope(principal, typeof scopes === "function" ? scopes({ method, path }) : scopes);
     const access = principals.watch(principal);
     c.set("access", access);

@@ -29,14 +29,27 @@ const DESCRIPTIONS = {
   507: "There is not enough memory, or not enough space on the disk",
 } as const;
 
+/** What differs where Rookery's own clients ask. */
+const OWN_DESCRIPTIONS = {
+  ...DESCRIPTIONS,
+  401: "Nobody is logged in, the session or key has ended, or a password is wrong",
+  403: "This account or key may not do that, or the Host or Origin is not allowed",
+  404: "There is no such thing, or none that this account may know of",
+  409: "Something else came before, or is in the way",
+  429: "Too many attempts; see Retry-After",
+} as const;
+
 type ErrorStatus = keyof typeof DESCRIPTIONS;
 type ErrorDocs<Schema> = Record<
   ErrorStatus,
   { description: string; content: { "application/json": { schema: Schema } } }
 >;
 
-function describeErrors<Schema extends z.ZodType>(schema: Schema): ErrorDocs<Schema> {
-  const entries = Object.entries(DESCRIPTIONS).map(([status, description]) => {
+function describeErrors<Schema extends z.ZodType>(
+  schema: Schema,
+  descriptions: Record<ErrorStatus, string> = DESCRIPTIONS,
+): ErrorDocs<Schema> {
+  const entries = Object.entries(descriptions).map(([status, description]) => {
     return [status, { description, content: { "application/json": { schema } } }];
   });
   return Object.fromEntries(entries) as ErrorDocs<Schema>;
@@ -47,6 +60,9 @@ export const openaiErrors: ErrorDocs<typeof OpenAIError> = describeErrors(OpenAI
 
 /** The error responses of an Ollama route, for its description. */
 export const ollamaErrors: ErrorDocs<typeof OllamaError> = describeErrors(OllamaError);
+
+/** The error responses of a route of Rookery's own, for its description. */
+export const ownErrors: ErrorDocs<typeof OpenAIError> = describeErrors(OpenAIError, OWN_DESCRIPTIONS);
 
 /** The part of `docs` that is about `statuses`. */
 export function pickErrors<Docs extends ErrorDocs<z.ZodType>, Status extends ErrorStatus>(

@@ -62,7 +62,7 @@ export function checkOrigin(
   };
   const answer = cors({
     origin: (origin) => origin !== "" && isAllowed(origin) ? origin : null,
-    allowMethods: ["GET", "HEAD", "POST", "DELETE"],
+    allowMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
     exposeHeaders: ["x-request-id", "retry-after"],
     maxAge: PREFLIGHT_SECONDS,
   });

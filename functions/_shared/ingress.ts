@@ -30,8 +30,10 @@ export interface Visitor {
   address: string | null;
   /** Whether the client is a program on this very machine that reached Rookery by itself, through no proxy. */
   isLocal: boolean;
-  /** Whether nobody on the way could read it: TLS. */
+  /** Whether it came by TLS. */
   isSecure: boolean;
+  /** Whether what lets into accounts may pass: nobody on the way can read it, or the operator accepts that somebody may. */
+  isPrivate: boolean;
   /** The scheme, host and port by which the client knows Rookery. */
   origin: string;
 }
@@ -55,10 +57,14 @@ export function createVisitorReader(
     const isPublic = publicOrigin !== null && (isProxied || host.toLowerCase() === publicOrigin.host);
     const scheme = isProxied ? readForwardedScheme(headers) ?? publicOrigin?.protocol : null;
     const isSecure = ingress.tls || (scheme ?? "http:") === "https:";
+    const address = isProxied ? findClient(headers, trusted) ?? peerAddress : peerAddress;
+    const isLocal = isHere(peer) && !isProxied && !PROXY_HEADERS.some((name) => headers.has(name));
+    const isNear = isLocal || (isProxied && address !== null && isLoopback(address));
     return {
-      address: isProxied ? findClient(headers, trusted) ?? peerAddress : peerAddress,
-      isLocal: isHere(peer) && !PROXY_HEADERS.some((name) => headers.has(name)) && !isProxied,
+      address,
+      isLocal,
       isSecure,
+      isPrivate: isSecure || isNear || ingress.allowHttp,
       origin: isPublic ? publicOrigin.origin : `${isSecure ? "https" : "http"}://${host.toLowerCase()}`,
     };
   };

@@ -7,7 +7,7 @@ const JSON_TYPE = /^application\/([\w.+-]+\+)?json$/i;
 const FORM_TYPE = /^application\/x-www-form-urlencoded$/i;
 
 /** Methods whose requests have a body. Ollama's clients send one with DELETE. */
-const METHODS = new Set(["POST", "DELETE"]);
+const METHODS = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 
 /**
  * Reads a request's body within its limits and hands it on as `application/json`. A missing content type is taken for

@@ -4,6 +4,7 @@ import { readBearer } from "../../lib/bearer.ts";
 import { DomainError } from "../../lib/errors.ts";
 import { readCookie } from "./cookies.ts";
 import type { FunctionEnv } from "./create_function.ts";
+import type { Visitor } from "./ingress.ts";
 
 /**
  * Tells who sends a request. A cookie counts where no `Authorization` is.
@@ -29,7 +30,25 @@ export async function authenticateIfAble(c: Context<FunctionEnv>, principals: Pr
 function readCredentials(c: Context<FunctionEnv>): Credentials {
   const bearer = readBearer(c.req.header("authorization") ?? null);
   const cookie = bearer === null ? readCookie(c, "rookery_session") : null;
-  return { bearer, cookie, isLocal: c.get("visitor").isLocal && (c.get("edge").ingress?.allowLocal ?? true) };
+  // Who is logged in at this machine does not become its owner by losing half of the session.
+  const isLoggedIn = readCookie(c, "rookery_refresh") !== null;
+  const isLocal = c.get("visitor").isLocal && !isLoggedIn && (c.get("edge").ingress?.allowLocal ?? true);
+  return { bearer, cookie, isLocal };
+}
+
+/**
+ * Refuses what lets into accounts where others can read along.
+ *
+ * @throws {DomainError} `forbidden` that says what the operator can do.
+ */
+export function requirePrivacy({ isPrivate }: Visitor): void {
+  if (isPrivate) return;
+  throw new DomainError(
+    "forbidden",
+    "Accounts are not used over plain http from another machine, where others can read along: set TLS_CERT and " +
+      "TLS_KEY, or put a proxy that speaks TLS in front and name it in PUBLIC_URL and TRUSTED_PROXIES; in a network " +
+      "that you trust, ROOKERY_ALLOW_HTTP=on allows it",
+  );
 }
 
 /**

@@ -10,7 +10,7 @@ import { readAccount } from "./sessions.ts";
 import { hashToken, makeToken } from "./tokens.ts";
 
 /** How long a link to set a password is good, in milliseconds. */
-const RESET_MS = 60 * 60 * 1000;
+export const RESET_MS = 60 * 60 * 1000;
 
 /**
  * Sends a letter with a link to set a password, if the address has an account; whoever asks is not told.

@@ -1,0 +1,85 @@
+import { z } from "@hono/zod-openapi";
+import {
+  Account,
+  AccountSession,
+  Email,
+  GivenPassword,
+  LinkedIdentity,
+  LogIn,
+  NewPassword,
+  OneTimeToken,
+  ProviderName,
+  Role,
+  Scope,
+  SessionTokens,
+  SignUp,
+  SignUpPolicy,
+} from "../../lib/contracts/account.ts";
+
+/** Says that it was done, where there is nothing else to say. */
+export const Done = z.object({ status: z.literal("ok") }).openapi("Done");
+
+/** Says that it was asked for, and nothing of what came of it. */
+export const Accepted = z.object({ status: z.literal("accepted") }).openapi("Accepted");
+
+/** What a page for logging in has to know. */
+export const EntryPolicy = z.object({
+  signUp: SignUpPolicy,
+  hasAccounts: z.boolean().openapi({
+    description: "Until there is one, the first one to sign up is the administrator",
+  }),
+  needsToken: z.boolean().openapi({ description: "Whether signing up needs a token: an invitation's or the start's" }),
+  providers: z.array(ProviderName),
+  mail: z.boolean().openapi({ description: "Whether a link to set a password can be sent" }),
+}).openapi("EntryPolicy");
+
+/** Whom Rookery takes the caller for. */
+export const Me = z.object({
+  kind: z.enum(["local", "session", "key"]),
+  role: Role,
+  scopes: z.array(Scope),
+  account: Account.nullable().openapi({ description: "Null for who sits at the machine or holds ROOKERY_API_KEY" }),
+}).openapi("Me");
+
+export const SignUpBody = SignUp.openapi("SignUp");
+export const LogInBody = LogIn.openapi("LogIn");
+export const Tokens = SessionTokens.openapi("SessionTokens");
+export const SessionList = z.object({ sessions: z.array(AccountSession) }).openapi("Sessions");
+export const IdentityList = z.object({ identities: z.array(LinkedIdentity) }).openapi("Identities");
+export const AccountBody = Account.openapi("Account");
+
+/** What an account may change of itself. */
+export const AccountChange = z.strictObject({
+  displayName: z.string().transform((text) => text.trim()).pipe(z.string().min(1).max(100)),
+}).openapi("AccountChange");
+
+export const PasswordChange = z.strictObject({ currentPassword: GivenPassword, newPassword: NewPassword })
+  .openapi("PasswordChange");
+export const ResetRequest = z.strictObject({ email: Email }).openapi("ResetRequest");
+export const Reset = z.strictObject({ token: OneTimeToken, password: NewPassword }).openapi("Reset");
+export const Deletion = z.strictObject({ password: GivenPassword }).openapi("Deletion");
+
+/** Whom an administrator makes a link for. */
+export const ResetLinkBody = z.strictObject({ userId: z.uuid() }).openapi("ResetLinkRequest");
+export const InvitationBody = z.strictObject({
+  role: Role.default("user"),
+  email: Email.nullish().openapi({
+    description: "The only address that it is good for; it gets a letter where they go out",
+  }),
+}).openapi("InvitationRequest");
+
+/** A link that its maker passes on; it is not kept and not shown again. */
+export const Link = z.object({ url: z.url(), expiresAt: z.iso.datetime({ offset: true }), sent: z.boolean() })
+  .openapi("Link");
+
+/** How a sign-in elsewhere begins. */
+export const OAuthStart = z.strictObject({
+  token: OneTimeToken.nullish().openapi({ description: "An invitation's, or the start's, where signing up needs one" }),
+  returnTo: z.string().max(500).regex(/^\/(?![/\\])[^\s\\]*$/, { error: "expected a path such as /chat" }).default("/"),
+}).openapi("OAuthStart");
+
+/** Where the browser has to go for it. */
+export const OAuthUrl = z.object({ url: z.url() }).openapi("OAuthUrl");
+
+export const ProviderParams = z.object({ provider: ProviderName });
+export const SessionParams = z.object({ id: z.uuid() });
