@@ -1,5 +1,5 @@
 /**
- * What a test may need and a machine may lack, such as a model. `deno task test` fetches the models; where that
+ * What a test may need and a machine may lack, such as a model. `deno task test` fetches models and servers; where that
  * was not possible the tests are skipped with the reason, except in continuous integration (`CI=true`), where what is
  * missing is a failure: a green run there has left nothing out.
  */
@@ -34,6 +34,14 @@ export function testModel(id: string): Prerequisite<string> {
   if (exists(`${folder}/${id}.gguf`)) return { found: `${folder}/${id}.gguf` };
   if (exists(`${folder}/${id}/config.json`)) return { found: `${folder}/${id}` };
   return { missing: `there is no ${id}.gguf and no ${id} in ROOKERY_TEST_MODELS` };
+}
+
+/** The folder of a Postgres server of that major version in `ROOKERY_TEST_POSTGRES`, which `deno task test` sets. */
+export function testPostgres(version: "16" | "18"): Prerequisite<string> {
+  const folder = (Deno.env.get("ROOKERY_TEST_POSTGRES") ?? "").replace(/\/$/, "");
+  if (folder === "") return { missing: "ROOKERY_TEST_POSTGRES is not set, run `deno task test`" };
+  if (exists(`${folder}/${version}/bin/postgres`)) return { found: `${folder}/${version}` };
+  return { missing: `there is no Postgres ${version} in ROOKERY_TEST_POSTGRES` };
 }
 
 function exists(path: string): boolean {

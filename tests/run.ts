@@ -7,6 +7,7 @@
 import { countTests, sumCounts, summarise, type TestCounts } from "./runner/junit.ts";
 import { measureCoverage } from "./runner/coverage.ts";
 import { planTests } from "./runner/plan.ts";
+import { providePostgres } from "./runner/postgres.ts";
 import { isContinuousIntegration } from "./prerequisites.ts";
 import { scanModule } from "./tidy/modules.ts";
 import { readTree } from "./tidy/tree.ts";
@@ -48,6 +49,17 @@ async function provideModels(): Promise<string> {
     if (!success) print(`Cannot fetch ${id}: the tests that need it are skipped, or fail in CI`);
   }
   return `${data}/models`;
+}
+
+/** Fetches the Postgres servers, once, unless `ROOKERY_TEST_POSTGRES` says where they are; returns their folder. */
+async function provideServers(): Promise<string> {
+  const given = Deno.env.get("ROOKERY_TEST_POSTGRES") ?? "";
+  if (given !== "") return given;
+  const folder = `${root}/data/test-postgres`;
+  await providePostgres(folder).catch((error) => {
+    print(`Cannot fetch Postgres: ${error.message}; the tests that need it are skipped, or fail in CI`);
+  });
+  return folder;
 }
 
 interface RunOptions {
@@ -115,7 +127,9 @@ async function main(): Promise<number> {
     args.push(`--coverage=${coverageFolder}`, "--coverage-raw-data-only");
   }
   try {
-    const env: Record<string, string> = plan.needsModels ? { ROOKERY_TEST_MODELS: await provideModels() } : {};
+    const env: Record<string, string> = {};
+    if (plan.needsModels) env["ROOKERY_TEST_MODELS"] = await provideModels();
+    if (plan.needsPostgres) env["ROOKERY_TEST_POSTGRES"] = await provideServers();
     const report = `${reports}/junit.xml`;
     const runs: TestCounts[] = [];
     if (plan.quick.length > 0) runs.push(await runFiles(plan.quick, { args: ["--parallel", ...args], env, report }));

@@ -6,21 +6,24 @@ export interface TestPlan {
   slow: string[];
   /** Whether any of them asks for a model. */
   needsModels: boolean;
+  /** Whether any of them asks for a Postgres server. */
+  needsPostgres: boolean;
 }
 
 /** What makes a test slow when it, or a test helper that it imports, does it: starting a process, loading a model. */
-const SLOW = /Deno\.Command\(|testModel\(|startSupervisor\(/;
+const SLOW = /Deno\.Command\(|testModel\(|testPostgres\(|startSupervisor\(/;
 
 /** Sorts the test files among `modules` that are, or lie below, one of `paths`; all of them when there is none. */
 export function planTests(modules: Module[], paths: string[]): TestPlan {
   const byPath = new Map(modules.map((module) => [module.path, module]));
-  const plan: TestPlan = { quick: [], slow: [], needsModels: false };
+  const plan: TestPlan = { quick: [], slow: [], needsModels: false, needsPostgres: false };
   for (const { path } of modules) {
     const isWanted = paths.length === 0 || paths.some((wanted) => path === wanted || path.startsWith(`${wanted}/`));
     if (!path.endsWith("_test.ts") || !isWanted) continue;
     const sources = readWithHelpers(byPath, path);
     (sources.some((text) => SLOW.test(text)) ? plan.slow : plan.quick).push(path);
     plan.needsModels ||= sources.some((text) => text.includes("testModel("));
+    plan.needsPostgres ||= sources.some((text) => text.includes("testPostgres("));
   }
   return plan;
 }

@@ -18,6 +18,7 @@ Deno.test("planTests() takes for slow what starts processes or loads models, als
     quick: ["lib/a_test.ts"],
     slow: ["lib/b_test.ts", "lib/c_test.ts", "library/d_test.ts"],
     needsModels: true,
+    needsPostgres: false,
   });
 });
 
@@ -26,6 +27,7 @@ Deno.test("planTests() keeps to the folders and files that are named", () => {
     quick: ["lib/a_test.ts"],
     slow: ["lib/b_test.ts", "lib/c_test.ts"],
     needsModels: false,
+    needsPostgres: false,
   });
   assert.deepEqual(planTests(modules, ["lib/c_test.ts"]).slow, ["lib/c_test.ts"]);
 });
