@@ -25,9 +25,11 @@ export const TITLE_CHARACTERS_MAX = 300;
 /** Longest content of a message, in characters. */
 export const CONTENT_CHARACTERS_MAX = 2_000_000;
 
-const Title = z.string().transform((text) => text.trim()).pipe(z.string().min(1).max(TITLE_CHARACTERS_MAX));
-const Content = z.string().max(CONTENT_CHARACTERS_MAX);
-const ModelId = z.string().min(1).max(256);
+/** Postgres' texts hold every character but NUL. */
+const Text = z.string().regex(/^[^\0]*$/, { error: "expected a text without the character NUL" });
+const Title = Text.transform((text) => text.trim()).pipe(z.string().min(1).max(TITLE_CHARACTERS_MAX));
+const Content = Text.max(CONTENT_CHARACTERS_MAX);
+const ModelId = Text.min(1).max(256);
 
 /** A conversation as one of its members sees it. */
 export const Conversation = z.object({
@@ -50,6 +52,12 @@ export const Conversation = z.object({
 });
 export type Conversation = z.infer<typeof Conversation>;
 
+/** A conversation in a list; `found` is there when a search found its text. */
+export const ListedConversation = Conversation.extend({
+  found: z.object({ messageId: z.uuid(), snippet: z.string() }).nullable(),
+});
+export type ListedConversation = z.infer<typeof ListedConversation>;
+
 /** A named part of a conversation's tree: the subtree of its root message, without those of threads within it. */
 export const Thread = z.object({
   id: z.uuid(),
@@ -60,7 +68,13 @@ export const Thread = z.object({
 export type Thread = z.infer<typeof Thread>;
 
 /** Somebody who takes part in a conversation. */
-export const Member = z.object({ userId: z.uuid(), role: MemberRole, createdAt: Time });
+export const Member = z.object({
+  userId: z.uuid(),
+  role: MemberRole,
+  displayName: z.string(),
+  email: z.string().nullable(),
+  createdAt: Time,
+});
 export type Member = z.infer<typeof Member>;
 
 /** What an answer took, counted by the model's own tokenizer, and how it ended. Times in milliseconds. */
@@ -148,7 +162,7 @@ export const NewMessage = z.strictObject({
   type: PostedType.default("user"),
   content: Content,
   /** Of a tool's message: the call that it answers. */
-  toolCallId: z.string().max(300).nullish(),
+  toolCallId: Text.max(300).nullish(),
   /** Begins a thread of this name with the message. */
   threadName: Title.nullish(),
   /** Null posts it without an answer. */
@@ -162,7 +176,7 @@ export type MessageEdit = z.infer<typeof MessageEdit>;
 
 /** Whom a conversation is shared with. An account's address is known to whoever shares, its id need not be. */
 export const Share = z.strictObject({
-  email: z.string().max(254).transform((text) => text.trim().toLowerCase()),
+  email: Text.max(254).transform((text) => text.trim().toLowerCase()),
   role: z.enum(["writer", "reader"]),
 });
 export type Share = z.infer<typeof Share>;
