@@ -105,6 +105,11 @@ export const ChatRequest = z.object({
   /** Exactly one of `messages` and `prompt` is not null. */
   messages: z.array(ChatMessage).min(1).max(10_000).nullable(),
   prompt: z.string().nullable(),
+  /**
+   * How the answer to `messages` begins: the model goes on from there, without thinking any more, and no event repeats it.
+   * Null lets it begin by itself.
+   */
+  answerBeginning: z.string().min(1).nullable().default(null),
   /** What follows on the gap that a raw `prompt` precedes and the model fills in; null leaves nothing to fill. */
   suffix: z.string().nullable().default(null),
   sampling: Sampling,

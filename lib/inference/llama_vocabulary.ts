@@ -1,9 +1,9 @@
 import type { LlamaModel, Token } from "node-llama-cpp";
-import type { ChatRequest } from "../contracts/chat.ts";
+import type { ChatMessage, ChatRequest } from "../contracts/chat.ts";
 import { DomainError } from "../errors.ts";
-import type { AnswerStart } from "./answer/families.ts";
+import { ANALYSIS, type AnswerStart, HARMONY_FINAL } from "./answer/families.ts";
 import type { TemplateTraits } from "./answer/template_traits.ts";
-import { ChatTemplate } from "./chat_template.ts";
+import { ChatTemplate, type RenderedPrompt } from "./chat_template.ts";
 import { SpecialTexts } from "./special_text.ts";
 
 /** Longer pieces are tokenized part by part, so that the process stays awake between the parts. */
@@ -75,11 +75,7 @@ export class LlamaVocabulary {
     // A raw prompt is taken as it is: whoever sends one writes special tokens on purpose.
     const { pieces, start } = request.messages === null
       ? { pieces: [request.prompt ?? ""], start: null }
-      : this.#template.render({
-        messages: request.messages,
-        tools: request.toolChoice === "none" ? [] : request.tools,
-        reasoning: request.reasoning,
-      });
+      : this.#renderConversation(request, request.messages);
     const tokens = await this.#encode(pieces);
     const { bos, shouldPrependBosToken } = this.model.tokens;
     if (shouldPrependBosToken && bos !== null && tokens[0] !== bos) tokens.unshift(bos);
@@ -88,9 +84,25 @@ export class LlamaVocabulary {
     return { tokens, start };
   }
 
+  #renderConversation(request: ChatRequest, messages: readonly ChatMessage[]): RenderedPrompt {
+    const { answerBeginning, toolChoice } = request;
+    const tools = toolChoice === "none" ? [] : request.tools;
+    if (answerBeginning === null) return this.#template.render({ messages, tools, reasoning: request.reasoning });
+    // Thoughts come before an answer's text, which has begun.
+    const { pieces, start } = this.#template.render({
+      messages,
+      tools,
+      reasoning: { enabled: false, tokensMax: null },
+    });
+    const opening = start.thoughts === ANALYSIS ? HARMONY_FINAL : "";
+    const beginning = SpecialTexts.pieces(opening + this.#specialTexts.cut(answerBeginning));
+    return { pieces: [...pieces, ...beginning], start };
+  }
+
   /** Refuses, before any work, what cannot fit however it is tokenized. */
   #refuseHuge(request: ChatRequest, contextTokensMax: number): void {
-    const texts = request.messages?.map((message) => message.content) ?? [request.prompt ?? ""];
+    const { messages, prompt, answerBeginning } = request;
+    const texts = [...messages?.map(({ content }) => content) ?? [prompt ?? ""], answerBeginning ?? ""];
     const length = texts.reduce((sum, text) => sum + text.length, 0);
     // Nearly every request ends here: a token of more than 16 characters is rare.
     if (length < contextTokensMax * 16) return;

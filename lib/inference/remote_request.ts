@@ -37,7 +37,7 @@ export function toRemoteChat(request: ChatRequest, model: RemoteModel, cacheSalt
     path: "/v1/chat/completions",
     body: {
       ...common,
-      messages: toMessages(request.messages ?? []),
+      ...toConversation(request, model),
       ...logprobs,
       ...toTools(request, model.dialect),
       ...toFormat(request),
@@ -70,6 +70,18 @@ function toSuffix({ suffix }: ChatRequest, { description }: RemoteModel): Record
   const message =
     `The model "${description.id}" does not fill in gaps, or its server does not say so: leave suffix out`;
   throw new DomainError("invalid_request", message, { param: "suffix" });
+}
+
+/** The messages, with the beginning of the answer last where the server goes on from there. */
+function toConversation({ messages, answerBeginning }: ChatRequest, { description, dialect }: RemoteModel): object {
+  const told = toMessages(messages ?? []);
+  if (answerBeginning === null) return { messages: told };
+  const begun = [...told, { role: "assistant", content: answerBeginning }];
+  // llama-server and Ollama do so unasked.
+  if (dialect === "llama.cpp" || dialect === "ollama") return { messages: begun };
+  if (dialect === "vllm") return { messages: begun, add_generation_prompt: false, continue_final_message: true };
+  const message = `The server of "${description.id}" cannot continue an answer, or does not say so: ask for a new one`;
+  throw new DomainError("invalid_request", message, { param: "answerBeginning" });
 }
 
 function toMessages(messages: readonly ChatMessage[]): object[] {

@@ -342,12 +342,13 @@ function goneError(): DomainError {
   return new DomainError("engine_gone", "The process that holds the model ended in the middle of this request");
 }
 
-function renderPrompt({ messages, prompt }: ChatRequest): string {
+function renderPrompt({ messages, prompt, answerBeginning }: ChatRequest): string {
   if (prompt !== null) return prompt;
-  return (messages ?? []).map(({ role, content, reasoning = "", toolCalls = [] }) => {
+  const turns = (messages ?? []).map(({ role, content, reasoning = "", toolCalls = [] }) => {
     const calls = toolCalls.map((call) => ` ${call.name}(${call.arguments})`).join("");
     return `${role}: ${reasoning}${content}${calls}\n`;
-  }).join("");
+  });
+  return [...turns, answerBeginning ?? ""].join("");
 }
 
 function lastText({ messages, prompt }: ChatRequest): string {
