@@ -82,4 +82,15 @@ export const OAuthStart = z.strictObject({
 export const OAuthUrl = z.object({ url: z.url() }).openapi("OAuthUrl");
 
 export const ProviderParams = z.object({ provider: ProviderName });
+/** What another service's page posts, as OAuth names it; it is looked at by the rules of OAuth. */
+export const OAuthForm = z.looseObject({
+  state: z.string().optional(),
+  code: z.string().optional(),
+  error: z.string().optional(),
+  user: z.string().optional(),
+}).openapi("OAuthForm");
+
+/** How many sessions ended. */
+export const RevokedSessions = z.object({ revoked: z.int() }).openapi("RevokedSessions");
+
 export const SessionParams = z.object({ id: z.uuid() });

@@ -152,6 +152,32 @@ export async function readAccount(database: Database, claims: Claims): Promise<A
   throw new DomainError("session_revoked", "This session has ended; log in again");
 }
 
+/**
+ * Changes what an account wants to be called.
+ *
+ * @throws {DomainError} `forbidden` without a session, and for an account that may only read.
+ */
+export async function changeDisplayName(
+  { database }: AccountParts,
+  principal: Principal,
+  name: string,
+): Promise<Account> {
+  const { userId } = requireSession(principal);
+  const text = `update public.profiles set display_name = $2 where id = $1
+    returning id, email, display_name, role, created_at`;
+  try {
+    const values = [userId, name];
+    const [row] = await database.transaction(
+      toClaims(principal),
+      (session) => session.query<ProfileRow>(text, values),
+    );
+    if (row !== undefined) return toAccount(row);
+  } catch (error) {
+    throw toDomainError(error);
+  }
+  throw new DomainError("forbidden", "An account that may only read changes nothing");
+}
+
 async function makeTokens(
   { database, tokens }: AccountParts,
   { userId, sessionId }: { userId: string; sessionId: string },
