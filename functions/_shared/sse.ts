@@ -52,6 +52,38 @@ interface TypedEvent {
   type: string;
 }
 
+/** An event with the number that whoever comes back names as `Last-Event-ID`; null has none. */
+export interface NumberedPayload {
+  seq: number | null;
+  payload: TypedEvent;
+}
+
+/**
+ * Answers with server-sent events that are named by their types and carry numbers. A failure becomes an event `error`,
+ * without a number, and is the last one. Keepalives are as above.
+ */
+export function respondWithNumberedEvents(
+  c: Context<FunctionEnv>,
+  payloads: AsyncGenerator<NumberedPayload, void, void>,
+  abort: () => void,
+): Response {
+  const requestId = c.get("requestId");
+  return respond(c, renderNumberedEvents(payloads), {
+    renderFailure: (report) => {
+      return renderTypedEvent({ type: "error", ...toErrorBody(report, { dialect: "openai", requestId }) });
+    },
+    abort,
+  });
+}
+
+async function* renderNumberedEvents(
+  payloads: AsyncGenerator<NumberedPayload, void, void>,
+): AsyncGenerator<string, void, void> {
+  for await (const { seq, payload } of payloads) {
+    yield seq === null ? renderTypedEvent(payload) : `id: ${seq}\n${renderTypedEvent(payload)}`;
+  }
+}
+
 function respond(
   c: Context<FunctionEnv>,
   texts: AsyncGenerator<string, void, void>,

@@ -189,6 +189,49 @@ export const Move = z.strictObject({ threadId: z.uuid().nullable(), name: Title.
   });
 export type Move = z.infer<typeof Move>;
 
+/** A time of an import, which Postgres' own range and that of a person's memory hold. */
+const PastTime = z.iso.datetime().refine((text) => text >= "1970" && text < "9999", {
+  error: "expected a time since 1970",
+});
+
+const ExportedId = Text.min(1).max(100);
+
+/** A message as exports hold it. Ids count within the export alone. */
+const ExportedMessage = z.object({
+  id: ExportedId,
+  parentId: ExportedId.nullable(),
+  threadId: ExportedId,
+  type: MessageType,
+  state: MessageState.exclude(["in_progress"]),
+  content: Content,
+  reasoning: Content.nullable(),
+  toolCalls: z.array(z.object({ id: Text, name: Text, arguments: Text })).nullable(),
+  toolCallId: Text.max(300).nullable(),
+  model: Text.max(300).nullable(),
+  usage: AnswerUsage.nullable(),
+  error: z.object({ code: Text, message: Text }).nullable(),
+  createdAt: PastTime,
+  finishedAt: PastTime,
+});
+export type ExportedMessage = z.infer<typeof ExportedMessage>;
+
+const ExportedThread = z.object({ id: ExportedId, name: Title, rootMessageId: ExportedId.nullable() });
+
+/** A conversation, or one branch of it, as a file. Parents come before their children. */
+export const ConversationExport = z.object({
+  format: z.literal("rookery-conversation"),
+  version: z.literal(1),
+  title: Title,
+  model: ModelId.nullable(),
+  /** Those beside the first thread; messages of a thread that is not here are in the first one. */
+  threads: z.array(ExportedThread).max(10_000)
+    .refine((threads) => new Set(threads.map(({ id }) => id)).size === threads.length, {
+      error: "expected every thread once",
+    }),
+  messages: z.array(ExportedMessage).max(100_000),
+});
+export type ConversationExport = z.infer<typeof ConversationExport>;
+
 /** The messages that were stored: the one that was posted, if any, and its answer in progress, if any. */
 export const Posted = z.object({ messageId: z.uuid().nullable(), answerId: z.uuid().nullable() });
 export type Posted = z.infer<typeof Posted>;
