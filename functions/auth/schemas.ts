@@ -41,12 +41,13 @@ export const Me = z.object({
   account: Account.nullable().openapi({ description: "Null for who sits at the machine or holds ROOKERY_API_KEY" }),
 }).openapi("Me");
 
-export const SignUpBody = SignUp.openapi("SignUp");
-export const LogInBody = LogIn.openapi("LogIn");
-export const Tokens = SessionTokens.openapi("SessionTokens");
+// Contracts know nothing of OpenAPI: what is named in the document is made anew of their fields.
+export const SignUpBody = z.strictObject(SignUp.shape).openapi("SignUp");
+export const LogInBody = z.strictObject(LogIn.shape).openapi("LogIn");
+export const Tokens = z.object(SessionTokens.shape).openapi("SessionTokens");
 export const SessionList = z.object({ sessions: z.array(AccountSession) }).openapi("Sessions");
 export const IdentityList = z.object({ identities: z.array(LinkedIdentity) }).openapi("Identities");
-export const AccountBody = Account.openapi("Account");
+export const AccountBody = z.object(Account.shape).openapi("Account");
 
 /** What an account may change of itself. */
 export const AccountChange = z.strictObject({

@@ -13,7 +13,7 @@ const MadeKey = z.object({
   }),
   hint: z.string().openapi({ description: "Its last characters, by which lists tell it" }),
 }).openapi("MadeKey");
-const KeyList = z.object({ keys: z.array(ApiKey.openapi("ApiKey")) }).openapi("ApiKeys");
+const KeyList = z.object({ keys: z.array(z.object(ApiKey.shape).openapi("ApiKey")) }).openapi("ApiKeys");
 const Revoked = z.object({ status: z.literal("ok") }).openapi("RevokedKey");
 
 const tags = ["Accounts"];
@@ -24,7 +24,7 @@ const makeKey = createRoute({
   path: "/api/keys",
   summary: "Make a key for programs, with the scopes that it needs",
   tags,
-  request: { body: jsonBody(NewApiKey.openapi("NewApiKey")) },
+  request: { body: jsonBody(z.strictObject(NewApiKey.shape).openapi("NewApiKey")) },
   responses: { 201: jsonContent(MadeKey, "The key; it is not shown again"), ...errors },
 });
 
