@@ -48,6 +48,12 @@ const duration = z.string().regex(/^(-1|0|\d{1,6}[smh])$/).transform((text) =>
 
 const httpUrl = z.url({ protocol: /^https?$/ });
 
+/** What stands behind the user is the driver's to read, such as `?sslmode=require`. */
+const databaseUrl = z.string().refine((text) => {
+  const url = URL.parse(text);
+  return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== "" && url.username !== "";
+});
+
 /** A host as a Host header carries it, with or without a port. */
 const hostPattern = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:\d{1,5})?$/i;
 
@@ -101,9 +107,20 @@ export const SETTINGS = {
   dataDir: defineSetting({
     name: "ROOKERY_DATA",
     default: "./data",
-    description: "Folder of everything that Rookery writes: models, caches. One running Rookery a folder.",
+    description:
+      "Folder of everything that Rookery writes: models, the embedded database, caches. One running Rookery a folder.",
     expected: "the path of a folder, without commas",
     schema: path,
+  }),
+  databaseUrl: defineSetting({
+    name: "DATABASE_URL",
+    default: null,
+    description: "Postgres that accounts and conversations are kept in, such as that of Supabase: " +
+      "`postgres://user:password@host:5432/postgres`, as the owner of its schemas. Unset: an embedded one in the folder " +
+      "of data.",
+    expected: "an address that begins with postgres:// and names a host and a user",
+    secret: true,
+    schema: databaseUrl,
   }),
   modelId: defineSetting({
     name: "ROOKERY_MODEL",

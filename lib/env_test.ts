@@ -18,6 +18,7 @@ Deno.test("readSettings() takes the defaults from an empty environment", () => {
     host: "127.0.0.1",
     port: 8000,
     dataDir: "./data",
+    databaseUrl: null,
     modelId: "smollm2-135m",
     apiKey: null,
     memoryBytes: null,
@@ -94,6 +95,16 @@ Deno.test("readSettings() never repeats a secret", () => {
   const message = refusal({ ROOKERY_API_KEY: "hunter2" });
   assert.match(message, /^ROOKERY_API_KEY must be at least 16 letters, digits and signs without spaces/);
   assert.ok(!message.includes("hunter2"));
+});
+
+Deno.test("readSettings() takes a Postgres with a user, and repeats nothing of an address that is none", () => {
+  const DATABASE_URL = "postgresql://owner:secret%2Fpassword@db.lan:6543/postgres?sslmode=require";
+  assert.equal(readSettings({ DATABASE_URL }).databaseUrl, DATABASE_URL);
+  for (const wrong of ["mysql://owner:secret@db.lan/x", "postgres://db.lan/secret", "postgres:secret", "secret"]) {
+    const message = refusal({ DATABASE_URL: wrong });
+    assert.match(message, /^DATABASE_URL must be an address that begins with postgres:\/\//);
+    assert.doesNotMatch(message, /secret/);
+  }
 });
 
 Deno.test("readSettings() answers an unknown ROOKERY_ name with the nearest there is", () => {
