@@ -25,7 +25,8 @@ export interface Claims {
 /** Statements inside one transaction. */
 export interface Session {
   /**
-   * Runs one statement; `$1`, `$2` … stand for `values`. In rows `int8` is a number where it is safe and else a bigint,
+   * Runs one statement; `$1`, `$2` … stand for `values`. Without `values` the text may hold several statements, and the
+   * rows are those of the last that gives any. In rows `int8` is a number where it is safe and else a bigint,
    * `numeric` text, `timestamptz` ISO text in UTC to the microsecond, `json` parsed and `bytea` a Uint8Array; what
    * JavaScript has no type for is Postgres' text.
    *
@@ -89,6 +90,8 @@ export class DatabaseError extends Error {
 
 /** Conditions that are nobody's mistake and have a name in this project; a class of two characters stands for all of it. */
 const CONDITIONS: Record<string, [ErrorCode, string]> = {
+  "22021": ["invalid_request", "The text holds a character that cannot be stored, such as NUL"],
+  "22P05": ["invalid_request", "The text holds a character that cannot be stored, such as NUL"],
   "08": ["database_unavailable", "The database cannot be reached; try again"],
   "40": ["database_unavailable", "The database had too many changes to the same rows at once; try again"],
   "42501": ["forbidden", "This account may not do that"],

@@ -77,10 +77,10 @@ export class PgliteDatabase implements Database {
     this.#upkeep = upkeepMs === null ? null : keepHouse({ run, everyMs: upkeepMs, log });
   }
 
-  transaction<T>(claims: Claims, work: (session: Session) => Promise<T>): Promise<T> {
+  async transaction<T>(claims: Claims, work: (session: Session) => Promise<T>): Promise<T> {
     const { statementMs, transactionMs } = this.#limits;
     const opening = `begin; ${writeClaims(claims)}`;
-    return this.#transact(work, { opening, statementMs, transactionMs });
+    return await this.#transact(work, { opening, statementMs, transactionMs });
   }
 
   asOwner<T>(work: (session: Session) => Promise<T>): Promise<T> {

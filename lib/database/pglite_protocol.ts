@@ -14,7 +14,7 @@ export type PgliteRequest =
   & (
     | { type: "open"; place: PglitePlace }
     /**
-     * Without `values` the text may hold several statements; the rows are the last one's. Past the deadline the answer
+     * Without `values` the text may hold several statements; the rows are those of the last that gives any. Past the deadline the answer
      * is a fatal refusal with 57014.
      */
     | { type: "query"; text: string; values: readonly Value[] | null; deadlineMs: number }

@@ -108,7 +108,11 @@ async function answer(request: PgliteRequest): Promise<PgliteReply> {
       deadline = performance.now() + request.deadlineMs;
       const parameters = values?.map((value) => value === null ? null : new Parameter(value));
       const results = parameters === undefined ? await database.exec(text) : [await database.query(text, parameters)];
-      return { type: "done", id, rows: results.at(-1)?.rows as object[] | undefined ?? [] };
+      return {
+        type: "done",
+        id,
+        rows: results.findLast(({ fields }) => fields.length > 0)?.rows as object[] | undefined ?? [],
+      };
     }
     case "dump": {
       const archive = await database.dumpDataDir("gzip");

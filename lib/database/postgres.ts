@@ -75,16 +75,16 @@ export class PostgresDatabase implements Database {
     this.#ear = new PostgresEar(options);
   }
 
-  transaction<T>(claims: Claims, work: (session: Session) => Promise<T>): Promise<T> {
+  async transaction<T>(claims: Claims, work: (session: Session) => Promise<T>): Promise<T> {
     const { transactionMs } = this.#limits;
     const opening = writeClaims(claims);
-    return retrySerialization(() => this.#transact(work, { opening, transactionMs }));
+    return await retrySerialization(() => this.#transact(work, { opening, transactionMs }));
   }
 
   asOwner<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const { ownerMs } = this.#limits;
     const opening = `set local statement_timeout = ${ownerMs}; ` +
-      `set local idle_in_transaction_session_timeout = ${ownerMs}`;
+      `set local idle_in_transaction_session_timeout = ${ownerMs + SILENCE_MS}`;
     return retrySerialization(() => this.#transact(work, { opening, transactionMs: ownerMs }));
   }
 
@@ -109,7 +109,7 @@ export class PostgresDatabase implements Database {
       DateStyle: "ISO",
       standard_conforming_strings: "on",
       statement_timeout: statementMs,
-      idle_in_transaction_session_timeout: transactionMs,
+      idle_in_transaction_session_timeout: transactionMs + SILENCE_MS,
     };
     const limits = { max: connectionsMax, connect_timeout: 10, idle_timeout: 300 };
     return postgres(this.options.url, { ...limits, connection, types: TYPES, fetch_types: false, onnotice: () => {} });
@@ -188,7 +188,7 @@ async function runStatement(
       const result: postgres.RowList<postgres.Row[]> | postgres.RowList<postgres.Row[]>[] = await connection.unsafe(
         text,
       );
-      // Of several statements there are several results, which alone have a command.
+      // Of several statements that give rows there are several results, which alone have a command.
       return [..."command" in result ? result : result.at(-1) ?? []];
     }
     // As type 0 goes what the server shall tell the type of.

