@@ -11,6 +11,9 @@ export interface Chunk {
 /** An event of an answer that adds to it. */
 export type PieceEvent = Exclude<AnswerEvent, { type: "done" }>;
 
+/** Most chunks that are stored at once: app.append_chunks takes 1,000. */
+const BATCH_CHUNKS_MAX = 500;
+
 /** What a {@linkcode ChunkWriter} is made of. */
 export interface ChunkWriterOptions {
   /** Stores chunks; the first of them is number `firstSeq`. Called again only when it has resolved. */
@@ -29,7 +32,7 @@ export interface ChunkWriterOptions {
 export class ChunkWriter {
   readonly #options: ChunkWriterOptions;
   readonly #ending = Promise.withResolvers<void>();
-  #pending: PieceEvent[] = [];
+  readonly #pending: PieceEvent[] = [];
   #seq = 1;
   #pump: Promise<void> | null = null;
   #failed = false;
@@ -57,8 +60,7 @@ export class ChunkWriter {
   async #run(): Promise<void> {
     try {
       while (this.#pending.length > 0) {
-        const chunks = this.#pending.map(toChunk);
-        this.#pending = [];
+        const chunks = this.#pending.splice(0, BATCH_CHUNKS_MAX).map(toChunk);
         await this.#options.store(chunks, this.#seq);
         this.#seq += chunks.length;
         await this.#pause();
