@@ -107,11 +107,10 @@ export async function exchangeCode(
       verifier,
       options,
     );
-    const kept = response.clone();
     const expected = nonce === null ? {} : { expectedNonce: nonce, requireIdToken: true };
     const tokens = await oauth.processAuthorizationCodeResponse(server, client, response, expected);
     // TLS vouches for what comes from the service itself; its signature does so behind any proxy as well.
-    if (nonce !== null) await oauth.validateApplicationLevelSignature(server, kept, options);
+    if (nonce !== null) await oauth.validateApplicationLevelSignature(server, response, options);
     return tokens;
   } catch (cause) {
     throw explainFailure(cause);

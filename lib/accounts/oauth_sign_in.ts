@@ -65,7 +65,10 @@ export async function finishOAuth(
 ): Promise<{ session: OpenSession | null; returnTo: string }> {
   await parts.limits.take(RATES.link, nameNetwork(client.address));
   const state = await parts.states.open(sealed, name);
-  const person = await findProvider(parts, name).finish(answer, state);
+  const person = await findProvider(parts, name).finish(answer, state).catch((error: unknown) => {
+    parts.log.warn("sign_in_failed", { provider: name, error });
+    throw error;
+  });
   if (state.link !== null) {
     await linkPerson(parts, state, person);
     return { session: null, returnTo: state.returnTo };
