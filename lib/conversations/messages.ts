@@ -76,7 +76,7 @@ export async function listThreads(
 ): Promise<Page<Thread>> {
   const [after = null] = readCursor(cursor, [CURSOR_PARTS.id]) ?? [];
   const text = `select id, name, root_message_id, created_at from public.threads
-    where conversation_id = $1 and ($2::uuid is null or id > $2) order by id limit $3`;
+    where conversation_id = $1 and id > coalesce($2, uuid '00000000-0000-0000-0000-000000000000') order by id limit $3`;
   const rows = await asCaller(caller, async (session) => {
     await readConversation(session, { caller, id: conversationId });
     return await session.query<ThreadRow>(text, [conversationId, after, limit + 1]);
@@ -154,7 +154,7 @@ async function listWhere(
 ): Promise<Page<Message>> {
   const [after = null] = readCursor(cursor, [CURSOR_PARTS.id]) ?? [];
   const text = `select ${MESSAGE_COLUMNS} from public.messages
-    where conversation_id = $1 and ($2::uuid is null or id > $2) and deleted_at is null and ${where}
+    where conversation_id = $1 and id > coalesce($2, uuid '00000000-0000-0000-0000-000000000000') and deleted_at is null and ${where}
     order by id limit $3`;
   const rows = await asCaller(caller, async (session) => {
     if (messageId === null) await readConversation(session, { caller, id: conversationId });
