@@ -2,20 +2,27 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "./deno.json" with { type: "json" };
+import { createApp as createAuth } from "./functions/auth/app.ts";
 import { createApp as createChatCompletions } from "./functions/chat-completions/app.ts";
 import { createApp as createCompletions } from "./functions/completions/app.ts";
+import { createApp as createConversations } from "./functions/conversations/app.ts";
 import { createApp as createEmbeddings } from "./functions/embeddings/app.ts";
+import { createApp as createKeys } from "./functions/keys/app.ts";
 import { createApp as createModels } from "./functions/models/app.ts";
 import { createApp as createOllama } from "./functions/ollama/app.ts";
 import { createApp as createResponses } from "./functions/responses/app.ts";
 import { createApp as createStatus } from "./functions/status/app.ts";
 import { createApp as createTokenize } from "./functions/tokenize/app.ts";
+import type { EdgeOptions } from "./functions/_shared/create_function.ts";
 import { refuseRequest } from "./functions/_shared/errors.ts";
 import { mountFunctions } from "./functions/_shared/mount.ts";
+import { makeFirstAccountToken } from "./lib/accounts/sign_up.ts";
 import { type Catalog, openCatalog } from "./lib/catalog/catalog.ts";
 import { measureFreeBytes, requireSpace } from "./lib/catalog/disk.ts";
-import type { ModelFile } from "./lib/contracts/model.ts";
-import { readSettings, SETTINGS, type Settings } from "./lib/env.ts";
+import type { ModelDescription, ModelFile } from "./lib/contracts/model.ts";
+import type { Database } from "./lib/database/database.ts";
+import { createPulse } from "./lib/database/pulse.ts";
+import { isLoopback, readSettings, SETTINGS, type Settings } from "./lib/env.ts";
 import { DomainError } from "./lib/errors.ts";
 import { measureFreeMemory, MEMORY_SHARE } from "./lib/free_memory.ts";
 import type { Inference } from "./lib/inference/inference.ts";
@@ -25,8 +32,10 @@ import { createRouter } from "./lib/inference/router.ts";
 import { createLogger, type Logger } from "./lib/log.ts";
 import { nameDeno, nameUrl, renderBanner } from "./lib/runtime/banner.ts";
 import { type DataFolder, makeDataFolder, nameDataFolder } from "./lib/runtime/data_folder.ts";
+import { openDatabase } from "./lib/runtime/database.ts";
 import { Door } from "./lib/runtime/door.ts";
 import { chooseExitCode, EXIT_CODES } from "./lib/runtime/exit_codes.ts";
+import { type House, openHouse } from "./lib/runtime/house.ts";
 import { lockDataFolder } from "./lib/runtime/instance_lock.ts";
 import { ignoreEchoes, listenForInterrupts } from "./lib/runtime/interrupts.ts";
 import { type LocalModels, startLocalModels } from "./lib/runtime/local_models.ts";
@@ -60,6 +69,12 @@ interface Place {
   ending: AbortSignal;
 }
 
+/** What answers, and what remembers. */
+interface Parts {
+  models: LocalModels;
+  database: Database;
+}
+
 /** Ends, at once, what would outlive a second Ctrl-C. */
 let endAtOnce: () => void = () => {};
 
@@ -80,12 +95,12 @@ async function run(ending: AbortSignal): Promise<void> {
   const places = { manifestsDir: resolve(ROOT, "models"), modelsDir: folder.models };
   const catalog = openCatalog({ ...places, env: { hfEndpoint, hfToken } });
   const place: Place = { settings, folder, log, door, catalog, ending };
-  const models = await startModels(place, await findModel(place));
-  endAtOnce = () => models.kill();
+  const parts = await startParts(place);
+  endAtOnce = () => parts.models.kill();
   try {
-    await serve(place, models);
+    await live(place, parts);
   } finally {
-    await Promise.all([models.close(), door.close(CLOSE_MS)]);
+    await parts.database[Symbol.asyncDispose]();
     await Deno.remove(folder.worker).catch(() => {});
   }
 }
@@ -94,6 +109,25 @@ async function run(ending: AbortSignal): Promise<void> {
 function answerEarly(request: Request): Response {
   const message = "Rookery is starting; its terminal shows how far it is";
   return refuseRequest(request, new DomainError("engine_unavailable", message));
+}
+
+/** Opens the database while the model is prepared. Where one of them fails the other one's work is undone. */
+async function startParts(place: Place): Promise<Parts> {
+  const { settings: { databaseUrl: url }, folder, log } = place;
+  const failing = new AbortController();
+  const ending = AbortSignal.any([place.ending, failing.signal]);
+  const opening = openDatabase({ url, folder, rootDir: ROOT, log }).catch((error) => {
+    failing.abort();
+    throw error;
+  });
+  const starting = findModel({ ...place, ending }).then((model) => startModels(place, model));
+  const [database, models] = await Promise.allSettled([opening, starting]);
+  if (database.status === "fulfilled" && models.status === "fulfilled") {
+    return { database: database.value, models: models.value };
+  }
+  if (models.status === "fulfilled") await models.value.close();
+  if (database.status === "fulfilled") await database.value[Symbol.asyncDispose]();
+  throw database.status === "rejected" ? database.reason : (models as PromiseRejectedResult).reason;
 }
 
 async function findModel({ settings: { modelId }, catalog, ending }: Place): Promise<ModelFile> {
@@ -132,37 +166,72 @@ function joinModels({ settings, log }: Place, { workers, installed }: LocalModel
   });
 }
 
-/** Serves until Rookery is told to end; throws what keeps the model from being loaded. */
-async function serve(place: Place, models: LocalModels): Promise<void> {
-  const { settings, log, door, catalog, ending } = place;
+/** Lives in the database until Rookery is told to end; throws what keeps the model from being loaded. */
+async function live(place: Place, parts: Parts): Promise<void> {
+  const { settings, folder, log, door } = place;
+  const { models, database } = parts;
+  const inference = joinModels(place, models);
+  const url = nameUrl(settings.host, door.port);
+  let house: House | null = null;
+  try {
+    house = await openHouse({ settings, folder, database, inference, url, log });
+    serve(place, { ...parts, inference, house });
+    const model = await Promise.race([models.ready, aborted(place.ending)]);
+    if (model === null) return;
+    await greet(place, { model, url, house });
+    await aborted(place.ending);
+  } finally {
+    // No more questions; then what is being answered ends, then what the answers are kept in.
+    const closing = Promise.all([door.close(CLOSE_MS), models.close()]);
+    await house?.drain();
+    await closing;
+    await house?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Lets requests in to every function. */
+function serve(
+  { settings, log, door, catalog }: Place,
+  { models, database, inference, house }: Parts & { inference: Inference; house: House },
+): void {
   const { apiKey, host, allowedHosts, allowedOrigins } = settings;
-  const edge = { apiKey, allowedHosts: [...allowedHosts, host], allowedOrigins, log };
-  const description = "Local models behind the APIs that clients already speak.";
+  const { accounts, principals, runner, feed } = house;
+  const edge: EdgeOptions = { apiKey, principals, allowedHosts: [...allowedHosts, host], allowedOrigins, log };
   const library = watchLibrary(catalog, models.installed);
-  const parts = { inference: joinModels(place, models), library, edge };
+  const parts = { accounts, database, runner, feed, inference, library, edge, readDatabase: createPulse(database) };
   const creators = [
+    createAuth,
     createChatCompletions,
     createCompletions,
+    createConversations,
     createEmbeddings,
+    createKeys,
     createModels,
     createOllama,
     createResponses,
     createStatus,
     createTokenize,
   ];
+  const description = "Local models behind the APIs that clients already speak, and conversations that stay.";
   const functions = creators.map((create) => create(parts));
-  const { fetch } = mountFunctions(functions, { edge, document: { title: "Rookery", version: VERSION, description } });
-  door.open(fetch);
+  door.open(mountFunctions(functions, { edge, document: { title: "Rookery", version: VERSION, description } }).fetch);
+}
 
-  const ended = new Promise<null>((resolve) => ending.addEventListener("abort", () => resolve(null), { once: true }));
-  if (ending.aborted) return;
-  const model = await Promise.race([models.ready, ended]);
-  if (model === null) return;
-  const url = nameUrl(host, door.port);
+/** Says where Rookery is; beyond this machine also how the first account is made. */
+async function greet(
+  { settings: { apiKey, host, databaseUrl } }: Place,
+  { model, url, house }: { model: ModelDescription; url: string; house: House },
+): Promise<void> {
   const biggerModelId = model.id === SETTINGS.modelId.default ? BIGGER_MODEL : null;
   const deno = nameDeno(Deno.execPath(), Deno.version.deno);
-  print(renderBanner({ url, model, keyed: apiKey !== null, deno, biggerModelId }));
-  await ended;
+  const firstToken = isLoopback(host) ? null : await makeFirstAccountToken(house.accounts);
+  const embedded = databaseUrl === null;
+  print(renderBanner({ url, model, keyed: apiKey !== null, embedded, firstToken, deno, biggerModelId }));
+}
+
+function aborted(signal: AbortSignal): Promise<null> {
+  if (signal.aborted) return Promise.resolve(null);
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(null), { once: true }));
 }
 
 /** Runs Rookery and returns the exit code that says how it ended. */

@@ -1,9 +1,12 @@
 /**
  * Prints what `deno task start` permits the runtime: with `write` the folders that it may write to, with `run` the
- * programs that it may start, in the form of Deno's permission flags. The task puts that into its command line, so that
- * a data folder somewhere else and a Deno that came through npx are permitted exactly, and nothing beside them.
+ * programs that it may start, with `ffi` the native code that it may load, in the form of Deno's permission flags. The
+ * task puts that into its command line, so that a data folder somewhere else and a Deno that came through npx are
+ * permitted exactly, and nothing beside them.
  */
 import { delimiter, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import config from "../../deno.json" with { type: "json" };
 import { SETTINGS } from "../../lib/env.ts";
 import { printTo } from "../../lib/terminal.ts";
 
@@ -25,6 +28,19 @@ function listRunnable(): string[] {
   return [Deno.execPath(), ...found];
 }
 
+/** The folders of argon2's builds for this machine, which `node_modules` need not have yet; passwords are hashed by it. */
+function listLoadable(): string[] {
+  const version = config.imports["@node-rs/argon2"].replace(/.*@/, "");
+  const { os, arch } = Deno.build;
+  const cpu = arch === "x86_64" ? "x64" : "arm64";
+  const builds: Record<string, string[]> = {
+    linux: [`linux-${cpu}-gnu`, `linux-${cpu}-musl`],
+    windows: [`win32-${cpu}-msvc`],
+  };
+  const modules = fileURLToPath(new URL("../../node_modules/.deno", import.meta.url));
+  return (builds[os] ?? [`${os}-${cpu}`]).map((build) => join(modules, `@node-rs+argon2-${build}@${version}`));
+}
+
 function exists(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;
@@ -33,5 +49,7 @@ function exists(path: string): boolean {
   }
 }
 
-const paths = Deno.args[0] === "run" ? listRunnable() : listWritable();
-printTo(Deno.stdout, paths.join(","));
+const LISTS: Record<string, () => string[]> = { ffi: listLoadable, run: listRunnable, write: listWritable };
+
+const [name = ""] = Deno.args;
+printTo(Deno.stdout, LISTS[name]!().join(","));

@@ -1,5 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ModelDescription } from "../../lib/contracts/model.ts";
+import type { DatabaseState } from "../../lib/database/pulse.ts";
 import type { Inference, InferenceStatus } from "../../lib/inference/inference.ts";
 import { VERSION } from "../../lib/version.ts";
 import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
@@ -28,10 +29,16 @@ const Status = z.object({
       expiresAtMs: z.int().nullable().openapi({ description: "When it is unloaded if nobody asks it; null: never" }),
     })).openapi({ description: "Models in memory, or on their way there" }),
   }),
+  database: z.enum(["ok", "busy", "gone"]).nullable().openapi({
+    description: "Whether accounts and conversations can be had; null where nothing is known of a database",
+  }),
   model: ServedModel.nullable().openapi({ description: "The model that is named first; null until it is loaded" }),
 }).openapi("Status");
 
-const Health = z.object({ status: z.enum(["ok", "loading", "gone"]) }).openapi("Health");
+const Health = z.object({
+  status: z.enum(["ok", "loading", "gone"]),
+  database: z.enum(["ok", "busy", "gone"]).nullable(),
+}).openapi("Health");
 
 const getStatus = createRoute({
   method: "get",
@@ -52,7 +59,10 @@ const getHealth = createRoute({
   security: [],
   responses: {
     200: jsonContent(Health, "Answers can be had, now or when the model is loaded"),
-    503: jsonContent(Health, "The process that holds the model is gone; it is being started again"),
+    503: jsonContent(
+      Health,
+      "The process that holds the model is gone and being started again, or the database is gone",
+    ),
     ...pickErrors(openaiErrors, 403),
   },
 });
@@ -63,26 +73,30 @@ export interface StatusOptions {
   edge?: EdgeOptions;
   /** When the runtime began, in milliseconds since 1970. Default: now. */
   startedAtMs?: number;
+  /** Tells how the database is. Default: nobody knows. */
+  readDatabase?: () => Promise<DatabaseState>;
 }
 
 /** `GET /status` for people and `GET /health` for machines. Neither waits for the model. */
-export function createApp({ inference, edge, startedAtMs = Date.now() }: StatusOptions): App {
+export function createApp({ inference, edge, startedAtMs = Date.now(), readDatabase }: StatusOptions): App {
+  const askDatabase = async () => await readDatabase?.() ?? null;
   const app = createFunction("status", edge, { openPaths: ["/health"], scopes: ["inference", "read"] });
   app.openapi(getStatus, async (c) => {
-    const status = await readStatus(inference);
+    const [status, database] = await Promise.all([readStatus(inference), askDatabase()]);
     const model = status.state === "ready" ? (await inference.list().catch(() => []))[0] ?? null : null;
     return c.json({
       version: VERSION,
       uptimeMs: Math.max(0, Date.now() - startedAtMs),
       rssBytes: Deno.memoryUsage().rss,
       engine: status,
+      database,
       model: model === null ? null : ServedModel.parse(model),
     }, 200);
   });
   app.openapi(getHealth, async (c) => {
-    const { state } = await readStatus(inference);
-    if (state === "gone") return c.json({ status: "gone" as const }, 503);
-    return c.json({ status: state === "ready" ? "ok" as const : "loading" as const }, 200);
+    const [{ state }, database] = await Promise.all([readStatus(inference), askDatabase()]);
+    if (state === "gone" || database === "gone") return c.json({ status: "gone" as const, database }, 503);
+    return c.json({ status: state === "ready" ? "ok" as const : "loading" as const, database }, 200);
   });
   return app;
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { DatabaseState } from "../../lib/database/pulse.ts";
 import { DomainError } from "../../lib/errors.ts";
 import { createEngineTable } from "../../lib/inference/engine_table.ts";
 import { createScriptedEngine } from "../../lib/inference/scripted_engine.ts";
@@ -73,4 +74,21 @@ Deno.test("With a key /health is open and /status is not, and neither tells it",
   const response = await app.request("/status", { headers: { authorization: `Bearer ${apiKey}` } });
   assert.equal(response.status, 200);
   assert.ok(!(await response.text()).includes(apiKey));
+});
+
+Deno.test("GET /health and /status tell how the database is; without it /health is 503, and a busy one is none the worse", async () => {
+  let state: DatabaseState = "ok";
+  const inference = createEngineTable([createScriptedEngine()]);
+  const app = createApp({ inference, readDatabase: () => Promise.resolve(state) });
+  const ask = async () => {
+    const response = await app.request("/health");
+    return [response.status, await readJson(response)];
+  };
+  assert.deepEqual(await ask(), [200, { status: "ok", database: "ok" }]);
+  state = "busy";
+  assert.deepEqual(await ask(), [200, { status: "ok", database: "busy" }]);
+  state = "gone";
+  assert.deepEqual(await ask(), [503, { status: "gone", database: "gone" }]);
+  assert.equal((await readJson(await app.request("/status"))).database, "gone");
+  assert.equal((await readJson(await createApp({ inference }).request("/status"))).database, null);
 });

@@ -8,6 +8,10 @@ export interface BannerParts {
   model: ModelDescription;
   /** Whether clients must send a key. */
   keyed: boolean;
+  /** Whether accounts and conversations are in the folder of data, or on a server. */
+  embedded: boolean;
+  /** What the first account is made with from another machine, or null when nobody needs it. */
+  firstToken: string | null;
   /** How this Deno is called, e.g. `deno`. */
   deno: string;
   /** The model to recommend when the starter is served; null when something else is. */
@@ -15,7 +19,8 @@ export interface BannerParts {
 }
 
 /** What people read when Rookery is ready: where it is, what it serves, and how to connect what they have. */
-export function renderBanner({ url, model, keyed, deno, biggerModelId }: BannerParts): string {
+export function renderBanner(parts: BannerParts): string {
+  const { url, model, keyed, embedded, firstToken, deno, biggerModelId } = parts;
   const context = model.contextTokensMax.toLocaleString("en-US");
   const key = keyed ? "the value of ROOKERY_API_KEY" : "not needed; any text will do";
   const lines = [
@@ -25,6 +30,7 @@ export function renderBanner({ url, model, keyed, deno, biggerModelId }: BannerP
     `  Model         ${model.name} ("${model.id}"), ${model.quantization}, ${formatBytes(model.sizeBytes)}`,
     `  Context       ${context} tokens a conversation, ${model.sequences} conversations at once`,
     `  API key       ${key}`,
+    `  Database      ${embedded ? "embedded, in the folder of data" : "the server of DATABASE_URL"}`,
     "",
     "Connect",
     `  Copilot Chat  settings.json: "github.copilot.chat.byok.ollamaEndpoint": "${url}", then "Manage Models…" → Ollama`,
@@ -34,9 +40,18 @@ export function renderBanner({ url, model, keyed, deno, biggerModelId }: BannerP
     `  Terminal      ${deno} task chat`,
     "",
   ];
+  if (firstToken !== null) lines.push(...renderFirst(url, firstToken));
   if (biggerModelId !== null) lines.push(...renderBigger(deno, biggerModelId));
   lines.push("Ctrl-C ends it.", "");
   return lines.join("\n");
+}
+
+function renderFirst(url: string, token: string): string[] {
+  return [
+    "There is no account yet. The first one is the administrator's; it is made with this, once:",
+    `  POST ${url}/api/auth/signup {"email": "…", "password": "…", "token": "${token}"}`,
+    "",
+  ];
 }
 
 function renderBigger(deno: string, id: string): string[] {

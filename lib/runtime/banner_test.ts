@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { nameDeno, nameUrl, renderBanner } from "./banner.ts";
+import { type BannerParts, nameDeno, nameUrl, renderBanner } from "./banner.ts";
 
 const model = {
   id: "smollm2-135m",
@@ -21,8 +21,17 @@ const model = {
   sequences: 4,
 };
 
+const parts: BannerParts = {
+  url: "http://127.0.0.1:8000",
+  model,
+  keyed: false,
+  embedded: true,
+  firstToken: null,
+  deno: "deno",
+  biggerModelId: "big",
+};
+
 Deno.test("renderBanner() says where, what, how to connect and how to get more", () => {
-  const parts = { url: "http://127.0.0.1:8000", model, keyed: false, deno: "deno", biggerModelId: "big" };
   const banner = renderBanner(parts);
   for (
     const part of [
@@ -40,6 +49,13 @@ Deno.test("renderBanner() says where, what, how to connect and how to get more",
   }
   assert.ok(!renderBanner({ ...parts, biggerModelId: null }).includes("models pull"));
   assert.ok(renderBanner({ ...parts, keyed: true }).includes("ROOKERY_API_KEY"));
+});
+
+Deno.test("renderBanner() says where things are kept, and shows the first account's token only when it is needed", () => {
+  assert.match(renderBanner(parts), /Database +embedded/);
+  assert.match(renderBanner({ ...parts, embedded: false }), /Database +the server of DATABASE_URL/);
+  assert.doesNotMatch(renderBanner(parts), /signup/);
+  assert.match(renderBanner({ ...parts, firstToken: "once-only" }), /\/api\/auth\/signup .*"token": "once-only"/);
 });
 
 Deno.test("nameUrl() is an address that a client can use", () => {

@@ -11,10 +11,22 @@ export interface DataFolder {
   calibrations: string;
   /** What is kept of conversations, so that they continue at once; it may be lost. */
   kv: string;
+  /** Postgres' own files, where the database is the embedded one; locks stand beside it. */
+  database: string;
+  /** Backups of it. */
+  backups: string;
+  /** What sessions are signed with. */
+  secret: string;
+  /** Attempts that are counted; they may be lost. */
+  limits: string;
+  /** The name of this Rookery among those on the same database. */
+  instance: string;
   /** Held, exclusively, by the one Rookery that uses the folder. */
   lock: string;
   /** Address and token of the worker, while there is one. */
   worker: string;
+  /** Address of the running Rookery, and the token of whoever may read this folder. */
+  operator: string;
 }
 
 /** Names the places in a data folder; `root` is absolute. */
@@ -24,8 +36,14 @@ export function nameDataFolder(root: string): DataFolder {
     models: join(root, "models"),
     calibrations: join(root, "cache", "calibration.json"),
     kv: join(root, "kv"),
+    database: join(root, "database"),
+    backups: join(root, "backups"),
+    secret: join(root, "secrets", "sessions"),
+    limits: join(root, "cache", "limits.db"),
+    instance: join(root, "instance"),
     lock: join(root, "rookery.lock"),
     worker: join(root, "run", "worker.json"),
+    operator: join(root, "run", "operator.json"),
   };
 }
 

@@ -1,8 +1,8 @@
 import { withDeadline } from "../worker/deadline.ts";
 import { DomainError } from "../errors.ts";
 
-/** Answers a request. */
-export type Handler = (request: Request) => Response | Promise<Response>;
+/** Answers a request of whom the server tells. */
+export type Handler = (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => Response | Promise<Response>;
 
 /**
  * The port that Rookery listens on. It is taken first of all, so that a busy one is known before a model is fetched;
@@ -20,7 +20,7 @@ export class Door {
     this.#handler = answerEarly;
     const options = { hostname: host, port, onListen() {} };
     try {
-      this.#server = Deno.serve(options, (request) => this.#handler(request));
+      this.#server = Deno.serve(options, (request, info) => this.#handler(request, info));
     } catch (error) {
       throw explain(error, { host, port });
     }

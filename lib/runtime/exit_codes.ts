@@ -16,12 +16,16 @@ export const EXIT_CODES = {
   memory: 6,
   /** The model is not there, is damaged, or cannot be loaded. */
   model: 7,
+  /** The database cannot be opened or reached, or was written by a newer Rookery. */
+  database: 8,
   /** Interrupted twice: ended without waiting, as a shell counts a SIGINT. */
   interrupted: 130,
 } as const;
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   already_running: EXIT_CODES.secondInstance,
+  data_incompatible: EXIT_CODES.database,
+  database_unavailable: EXIT_CODES.database,
   disk_full: EXIT_CODES.diskFull,
   engine_unavailable: EXIT_CODES.model,
   invalid_config: EXIT_CODES.config,
