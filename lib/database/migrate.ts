@@ -112,6 +112,16 @@ export async function migrate(
   return { applied, version: last };
 }
 
+/** The last migration that a database has, or null; `session` is the owner's. */
+export async function readDataVersion(session: Session): Promise<string | null> {
+  const books = "select to_regclass('supabase_migrations.rookery_checksums') is not null as yes";
+  const [answer] = await session.query<{ yes: boolean }>(books);
+  if (!answer?.yes) return null;
+  const last = "select max(version) as version from supabase_migrations.rookery_checksums";
+  const [row] = await session.query<{ version: string | null }>(last);
+  return row?.version ?? null;
+}
+
 function inLock<T>(database: Database, work: (session: Session) => Promise<T>): Promise<T> {
   return database.asOwner(async (session) => {
     await session.query("select pg_advisory_xact_lock($1::int8)", [LOCK_KEY]);

@@ -111,7 +111,7 @@ async function answer(request: PgliteRequest): Promise<PgliteReply> {
       return {
         type: "done",
         id,
-        rows: results.findLast(({ fields }) => fields.length > 0)?.rows as object[] | undefined ?? [],
+        rows: results.findLast(givesRows)?.rows as object[] | undefined ?? [],
       };
     }
     case "dump": {
@@ -124,6 +124,11 @@ async function answer(request: PgliteRequest): Promise<PgliteReply> {
       lock?.close();
       return { type: "done", id, rows: [] };
   }
+}
+
+/** Whether a result is that of a statement that gives rows; a row may have no columns. */
+function givesRows({ fields, rows }: { fields: readonly unknown[]; rows: readonly unknown[] }): boolean {
+  return fields.length > 0 || rows.length > 0;
 }
 
 async function open({ folder, template }: PglitePlace): Promise<void> {

@@ -154,6 +154,9 @@ function testValues(name: string, open: OpenDatabase): void {
     const last = await database.asOwner((session) => session.query("select 1 as one; create table made (id int)"));
     assert.deepEqual(last, [{ one: 1 }]);
     assert.deepEqual(await database.asOwner((session) => session.query("drop table made")), []);
+    for (const values of [undefined, []]) {
+      assert.deepEqual(await database.asOwner((session) => session.query("select", values)), [{}]);
+    }
   });
 }
 
