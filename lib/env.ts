@@ -1,36 +1,10 @@
 import { z } from "zod";
+import { ACCOUNT_SETTINGS } from "./env_accounts.ts";
 import { DomainError } from "./errors.ts";
-
-/** One row of the table of settings: an environment variable, what it may hold and what it means. */
-export interface Setting<Value> {
-  /** The environment variable. */
-  name: string;
-  /** What an unset or empty variable counts as, as it would be written; null leaves it out. */
-  default: string | null;
-  /** What it does, for the README's table. */
-  description: string;
-  /** Completes the sentence `NAME must be …`. */
-  expected: string;
-  /** True when the value must never be repeated in a message. */
-  secret: boolean;
-  schema: z.ZodType<Value, string>;
-}
-
-type Row<Value> = Omit<Setting<Value>, "secret"> & { secret?: boolean };
-
-function defineSetting<Value>(row: Row<Value> & { default: string }): Setting<Value> & { default: string };
-function defineSetting<Value>(row: Row<Value> & { default: null }): Setting<Value> & { default: null };
-function defineSetting<Value>(row: Row<Value>): Setting<Value> {
-  return { secret: false, ...row };
-}
+import { defineSetting, httpUrl, list, path, type Setting, word } from "./setting.ts";
 
 const wholeNumber = (minimum: number, maximum: number) =>
   z.string().regex(/^\d{1,9}$/).transform(Number).pipe(z.number().min(minimum).max(maximum));
-
-const list = z.string().transform((text) => text.split(",").map((item) => item.trim()).filter((item) => item !== ""));
-
-// Deno's permission flags take lists that are separated by commas and know no way to write one.
-const path = z.string().regex(/^[^,\0]+$/);
 
 /** Up to here a bare number counts gigabytes, beyond it bytes: nobody has so many of the ones or so few of the others. */
 const GIGABYTES_MAX = 1_000_000;
@@ -45,8 +19,6 @@ const DURATION_UNITS_MS: Record<string, number> = { s: 1_000, m: MINUTE_MS, h: 6
 const duration = z.string().regex(/^(-1|0|\d{1,6}[smh])$/).transform((text) =>
   text === "-1" ? -1 : parseInt(text) * (DURATION_UNITS_MS[text.at(-1)!] ?? 0)
 );
-
-const httpUrl = z.url({ protocol: /^https?$/ });
 
 /** What stands behind the user is the driver's to read, such as `?sslmode=require`. */
 const databaseUrl = z.string().refine((text) => {
@@ -93,7 +65,8 @@ export const SETTINGS = {
   host: defineSetting({
     name: "HOST",
     default: "127.0.0.1",
-    description: "Address to listen on. Anything but loopback is refused without `ROOKERY_API_KEY`.",
+    description: "Address to listen on. Anything but loopback is refused without TLS, a proxy that speaks it, or " +
+      "`ROOKERY_API_KEY`.",
     expected: "an IP address or a host name of this machine, such as 127.0.0.1 or 0.0.0.0",
     schema: z.union([z.ipv4(), z.ipv6(), z.string().regex(/^(?=.*[a-z])[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i)]),
   }),
@@ -137,7 +110,7 @@ export const SETTINGS = {
       "characters. With it only `/health` is open.",
     expected: `at least ${API_KEY_CHARACTERS_MIN} letters, digits and signs without spaces`,
     secret: true,
-    schema: z.string().min(API_KEY_CHARACTERS_MIN).regex(/^[\x21-\x7e]+$/),
+    schema: word.min(API_KEY_CHARACTERS_MIN),
   }),
   memoryBytes: defineSetting({
     name: "ROOKERY_MEMORY",
@@ -220,6 +193,7 @@ export const SETTINGS = {
     secret: true,
     schema: remoteKeys,
   }),
+  ...ACCOUNT_SETTINGS,
   allowedHosts: defineSetting({
     name: "ROOKERY_ALLOWED_HOSTS",
     default: "",
@@ -261,7 +235,7 @@ export const SETTINGS = {
     description: "Token for models that the hub gives out only after their licence was accepted.",
     expected: "a token without spaces",
     secret: true,
-    schema: z.string().regex(/^[\x21-\x7e]+$/),
+    schema: word,
   }),
   httpsProxy: defineSetting({
     name: "HTTPS_PROXY",
@@ -286,22 +260,60 @@ export type Settings = { readonly [Key in keyof Table]: SettingValue<Table[Key]>
  * Reads the settings from an environment. Unset and empty variables take their default.
  *
  * @throws {DomainError} `invalid_config` that names the variable and what would be right; also for a `ROOKERY_*`
- *   variable that does not exist, a public `HOST` without a key, and a key for a server that is not named.
+ *   variable that does not exist, a public `HOST` that is open to everybody or to be read by everybody, a key for a server
+ *   that is not named, and a setting without those that belong to it.
  */
 export function readSettings(env: Record<string, string>): Settings {
   refuseUnknownNames(env);
   const values = Object.entries(SETTINGS).map(([key, setting]) => [key, readSetting(setting, env)]);
   const settings = Object.fromEntries(values) as Settings;
-  if (settings.apiKey === null && !isLoopback(settings.host)) {
-    throw new DomainError(
-      "invalid_config",
-      `HOST is "${settings.host}", which other machines can reach: set ROOKERY_API_KEY to ` +
-        `${SETTINGS.apiKey.expected}, or HOST to 127.0.0.1`,
-      { param: "HOST" },
-    );
-  }
+  refuseOpenHost(settings);
+  refuseHalves(settings);
   refuseLostKeys(settings);
   return settings;
+}
+
+/** What other machines reach asks for a key or an account, and nobody on the way reads what an account is opened with. */
+function refuseOpenHost(settings: Settings): void {
+  const { host, apiKey, tlsCert, allowHttp, publicUrl, trustedProxies } = settings;
+  const hasProxy = publicUrl?.startsWith("https:") === true && trustedProxies.length > 0;
+  if (isLoopback(host) || apiKey !== null || tlsCert !== null || hasProxy || allowHttp) return;
+  throw new DomainError(
+    "invalid_config",
+    `HOST is "${host}", which other machines can reach: set ROOKERY_API_KEY to ${SETTINGS.apiKey.expected}; or, for ` +
+      "accounts, TLS_CERT and TLS_KEY, or PUBLIC_URL and TRUSTED_PROXIES for a proxy that speaks TLS, or, in a network " +
+      "that you trust, ROOKERY_ALLOW_HTTP=on; or set HOST to 127.0.0.1",
+    { param: "HOST" },
+  );
+}
+
+/** Settings that mean something together alone; the first one names the others. */
+const TOGETHER: readonly (readonly (keyof Settings)[])[] = [
+  ["tlsCert", "tlsKey"],
+  ["smtpUrl", "smtpFrom"],
+  ["githubClientId", "githubClientSecret"],
+  ["appleClientId", "appleTeamId", "appleKeyId", "appleKeyFile"],
+];
+
+function refuseHalves(settings: Settings): void {
+  for (const group of TOGETHER) {
+    const missing = group.find((key) => settings[key] === null);
+    const given = group.find((key) => settings[key] !== null);
+    if (missing !== undefined && given !== undefined) refuseWithout(given, missing);
+  }
+  const { publicUrl } = settings;
+  if (settings.smtpUrl !== null && publicUrl === null) refuseWithout("smtpUrl", "publicUrl");
+  if (settings.appleClientId !== null && publicUrl?.startsWith("https:") !== true) {
+    refuseWithout("appleClientId", "publicUrl");
+  }
+}
+
+function refuseWithout(given: keyof Settings, missing: keyof Settings): never {
+  const [name, other] = [SETTINGS[given].name, SETTINGS[missing].name];
+  const kind = missing === "publicUrl" ? ", an https address" : "";
+  throw new DomainError("invalid_config", `${name} is set, but not ${other}${kind}; they need each other`, {
+    param: other,
+  });
 }
 
 /** A key that is for no server was meant for one whose name is written otherwise. */

@@ -31,6 +31,22 @@ Deno.test("readSettings() takes the defaults from an empty environment", () => {
     workers: 1,
     remotes: [],
     remoteKeys: new Map(),
+    publicUrl: null,
+    trustedProxies: [],
+    tlsCert: null,
+    tlsKey: null,
+    allowHttp: false,
+    localAccess: null,
+    smtpUrl: null,
+    smtpFrom: null,
+    githubClientId: null,
+    githubClientSecret: null,
+    appleClientId: null,
+    appleTeamId: null,
+    appleKeyId: null,
+    appleKeyFile: null,
+    supabaseJwtSecret: null,
+    supabaseJwksUrl: null,
     allowedHosts: [],
     allowedOrigins: [],
     logLevel: "info",
@@ -113,14 +129,41 @@ Deno.test("readSettings() answers an unknown ROOKERY_ name with the nearest ther
   assert.doesNotThrow(() => readSettings({ ROOKERY_TEST_MODELS: "/somewhere", PATH: "/bin" }));
 });
 
-Deno.test("readSettings() refuses an address that others can reach without a key", () => {
+Deno.test("readSettings() refuses an address that others can reach without a key and without privacy", () => {
+  const proxy = { PUBLIC_URL: "https://rookery.example.org", TRUSTED_PROXIES: "10.0.0.1" };
   for (const HOST of ["0.0.0.0", "::", "192.168.1.20", "rookery.lan"]) {
-    assert.match(refusal({ HOST }), /set ROOKERY_API_KEY to .* or HOST to 127\.0\.0\.1$/);
-    assert.doesNotThrow(() => readSettings({ HOST, ROOKERY_API_KEY: "0123456789abcdef" }));
+    assert.match(refusal({ HOST }), /set ROOKERY_API_KEY to .* set HOST to 127\.0\.0\.1$/);
+    assert.match(refusal({ HOST, ...proxy, PUBLIC_URL: "http://rookery.example.org" }), /TLS_CERT/);
+    assert.match(refusal({ HOST, PUBLIC_URL: proxy.PUBLIC_URL }), /TRUSTED_PROXIES/);
+    const ways = [{ ROOKERY_API_KEY: "0123456789abcdef" }, { TLS_CERT: "c", TLS_KEY: "k" }, proxy];
+    for (const way of [...ways, { ROOKERY_ALLOW_HTTP: "on" }]) {
+      assert.doesNotThrow(() => readSettings({ HOST, ...way }));
+    }
   }
   for (const HOST of ["localhost", "127.0.0.1", "127.9.9.9", "::1"]) {
     assert.doesNotThrow(() => readSettings({ HOST }));
   }
+});
+
+Deno.test("readSettings() takes an address of people as its origin, and proxies as addresses and networks", () => {
+  const settings = readSettings({ PUBLIC_URL: "https://Rookery.example.org:443/", TRUSTED_PROXIES: "::1, 10.0.0.0/8" });
+  assert.equal(settings.publicUrl, "https://rookery.example.org");
+  assert.deepEqual(settings.trustedProxies, ["::1", "10.0.0.0/8"]);
+  assert.match(refusal({ PUBLIC_URL: "https://example.org/rookery" }), /without a path/);
+  assert.match(refusal({ TRUSTED_PROXIES: "proxy.lan" }), /IP addresses and networks/);
+  assert.match(refusal({ TRUSTED_PROXIES: "10.0.0.0/33" }), /IP addresses and networks/);
+});
+
+Deno.test("readSettings() says what is missing of settings that mean something together alone", () => {
+  assert.match(refusal({ TLS_CERT: "cert.pem" }), /^TLS_CERT is set, but not TLS_KEY; they need each other$/);
+  assert.match(refusal({ GITHUB_CLIENT_SECRET: "shh" }), /GITHUB_CLIENT_SECRET is set, but not GITHUB_CLIENT_ID/);
+  const apple = { APPLE_CLIENT_ID: "org.x", APPLE_TEAM_ID: "T", APPLE_KEY_ID: "K", APPLE_KEY_FILE: "k.p8" };
+  assert.match(refusal({ ...apple, APPLE_KEY_ID: "" }), /but not APPLE_KEY_ID/);
+  assert.match(refusal({ ...apple, PUBLIC_URL: "http://rookery.lan" }), /but not PUBLIC_URL, an https address/);
+  const mail = { SMTP_URL: "smtps://user:secret@mail.example.org", SMTP_FROM: "Rookery <rookery@example.org>" };
+  assert.match(refusal(mail), /SMTP_URL is set, but not PUBLIC_URL/);
+  assert.doesNotThrow(() => readSettings({ ...mail, ...apple, PUBLIC_URL: "https://rookery.example.org" }));
+  assert.doesNotMatch(refusal({ SMTP_URL: "https://user:secret@mail.example.org" }), /secret/);
 });
 
 Deno.test("isLoopback() is not fooled by names that begin like loopback", () => {

@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv6 } from "node:net";
-import { isLoopback } from "../../lib/env.ts";
+import { isLoopback, type Settings } from "../../lib/env.ts";
 
 /** How requests reach Rookery. */
 export interface Ingress {
@@ -23,6 +23,17 @@ export const LOCAL_INGRESS: Ingress = {
   allowHttp: false,
   allowLocal: true,
 };
+
+/**
+ * How requests reach a Rookery with these settings. Who sits at its machine needs no account unless the operator says
+ * otherwise, or lets other machines in: a proxy that says nothing of whom it speaks for would make everybody local.
+ */
+export function toIngress(settings: Settings): Ingress {
+  const { host, publicUrl, trustedProxies, tlsCert, allowHttp, localAccess } = settings;
+  const isPublic = publicUrl !== null && !isLoopback(new URL(publicUrl).hostname.replace(/^\[|\]$/g, ""));
+  const isAlone = isLoopback(host) && !isPublic && trustedProxies.length === 0;
+  return { publicUrl, trustedProxies, tls: tlsCert !== null, allowHttp, allowLocal: localAccess ?? isAlone };
+}
 
 /** Where a request comes from, and by which way. */
 export interface Visitor {
