@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import { type ModelLibrary, Pulls } from "../../lib/catalog/pulls.ts";
 import type { ModelDescription } from "../../lib/contracts/model.ts";
 import type { Inference } from "../../lib/inference/inference.ts";
 import { type AskedRequest, collectAnswer, findModel, openAnswer } from "../_shared/answers.ts";
@@ -12,7 +13,6 @@ import { toKeepAliveMs } from "./keep_alive.ts";
 import { addLibrary } from "./library.ts";
 import { toLines, toLoadLine, toWholeLine, wrapInMessage, wrapInResponse, type WrapPiece } from "./lines.ts";
 import { requireName, toModelId } from "./names.ts";
-import type { ModelLibrary } from "./pulls.ts";
 import { chat, generate, getVersion, listRunning, listTags, showModel } from "./routes.ts";
 import type { ChatBody, GenerateBody } from "./schemas.ts";
 
@@ -26,11 +26,13 @@ const OLLAMA_VERSION = "0.12.11";
 export interface OllamaOptions {
   inference: Inference;
   library: ModelLibrary;
+  /** Pulls under way. Default: those that are begun here alone. */
+  pulls?: Pulls;
   edge?: EdgeOptions;
 }
 
 /** Ollama's API: prompts, vectors, and the models that there are. */
-export function createApp({ inference, library, edge }: OllamaOptions): App {
+export function createApp({ inference, library, pulls = new Pulls(library), edge }: OllamaOptions): App {
   const models = { inference, library };
   const app = createFunction("ollama", edge, { takesForms: true, scopes: ["inference"] });
 
@@ -58,7 +60,7 @@ export function createApp({ inference, library, edge }: OllamaOptions): App {
   });
 
   addEmbeddings(app, models);
-  addLibrary(app, models);
+  addLibrary(app, { ...models, pulls });
   return app;
 }
 

@@ -1,4 +1,5 @@
 import type { Context } from "hono";
+import type { ModelLibrary } from "../../lib/catalog/pulls.ts";
 import type { Embeddings } from "../../lib/contracts/embedding.ts";
 import type { Inference } from "../../lib/inference/inference.ts";
 import type { App, FunctionEnv } from "../_shared/create_function.ts";
@@ -7,7 +8,6 @@ import { respondWhenWhole } from "../_shared/whole_response.ts";
 import { toKeepAliveMs } from "./keep_alive.ts";
 import { toNanoseconds } from "./lines.ts";
 import { toModelId } from "./names.ts";
-import type { ModelLibrary } from "./pulls.ts";
 import { embed, embedOne } from "./routes.ts";
 
 interface Models {

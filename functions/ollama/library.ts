@@ -1,22 +1,24 @@
+import type { ModelLibrary, Pulls } from "../../lib/catalog/pulls.ts";
 import type { Inference } from "../../lib/inference/inference.ts";
 import type { App } from "../_shared/create_function.ts";
 import { notServedError } from "../_shared/fields.ts";
 import { respondWithLines } from "../_shared/ndjson.ts";
 import { requireAdministrator } from "../_shared/principal.ts";
 import { findEntry, requireName, toModelId, toPullName } from "./names.ts";
-import { type ModelLibrary, Pulls } from "./pulls.ts";
+import { pullInLines } from "./pulls.ts";
 import { copyModel, createModel, deleteModel, pullModel, pushModel } from "./routes.ts";
 
 /** Adds what changes the models that there are. Nothing here takes an address from a client. */
-export function addLibrary(app: App, { inference, library }: { inference: Inference; library: ModelLibrary }): void {
-  const pulls = new Pulls(library);
-
+export function addLibrary(
+  app: App,
+  { inference, library, pulls }: { inference: Inference; library: ModelLibrary; pulls: Pulls },
+): void {
   app.openapi(pullModel, async (c) => {
     requireAdministrator(c.get("principal"));
     const body = c.req.valid("json");
     const name = await toPullName(library, requireName(body));
     const abortion = new AbortController();
-    const lines = pulls.follow(name, AbortSignal.any([abortion.signal, c.get("client").signal]));
+    const lines = pullInLines(pulls, name, AbortSignal.any([abortion.signal, c.get("client").signal]));
     if (body.stream ?? true) return respondWithLines(c, lines, () => abortion.abort());
     // The status is held to the end: clients that wait for one object look at nothing else.
     for await (const _ of lines);

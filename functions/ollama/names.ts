@@ -1,8 +1,8 @@
 import type { CatalogEntry } from "../../lib/catalog/catalog.ts";
 import { type HubName, parseHubName } from "../../lib/catalog/hub_repository.ts";
+import type { ModelLibrary } from "../../lib/catalog/pulls.ts";
 import { DomainError } from "../../lib/errors.ts";
 import type { NamedBody } from "./model_schemas.ts";
-import type { ModelLibrary } from "./pulls.ts";
 
 /** What is taken of a repository that was pulled in several quantizations when nobody says which. */
 const PREFERRED = "q4_k_m";
