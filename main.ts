@@ -15,6 +15,7 @@ import { createApp as createStatus } from "./functions/status/app.ts";
 import { createApp as createTokenize } from "./functions/tokenize/app.ts";
 import type { EdgeOptions } from "./functions/_shared/create_function.ts";
 import { refuseRequest } from "./functions/_shared/errors.ts";
+import { type Ingress, toIngress } from "./functions/_shared/ingress.ts";
 import { mountFunctions } from "./functions/_shared/mount.ts";
 import { makeFirstAccountToken } from "./lib/accounts/sign_up.ts";
 import { type Catalog, openCatalog } from "./lib/catalog/catalog.ts";
@@ -42,6 +43,7 @@ import { type LocalModels, startLocalModels } from "./lib/runtime/local_models.t
 import { openLogFile } from "./lib/runtime/log_file.ts";
 import { requireMemory } from "./lib/runtime/memory.ts";
 import { prepareModel } from "./lib/runtime/prepare_model.ts";
+import { readTlsFiles } from "./lib/runtime/tls_files.ts";
 import { WatchedInference } from "./lib/runtime/watched_inference.ts";
 import { watchLibrary } from "./lib/runtime/watched_library.ts";
 import { printTo } from "./lib/terminal.ts";
@@ -65,6 +67,10 @@ interface Place {
   log: Logger;
   door: Door;
   catalog: Catalog;
+  /** How requests get here. */
+  ingress: Ingress;
+  /** Certificate and key, where Rookery itself speaks TLS. */
+  tls: { cert: string; key: string } | null;
   /** Aborts when Rookery is told to end. */
   ending: AbortSignal;
 }
@@ -89,12 +95,13 @@ async function run(ending: AbortSignal): Promise<void> {
   using lock = await lockDataFolder(folder);
   const log = createLogger({ level: settings.logLevel, write: openLogFile(settings.logFile) });
   await requireSpace(folder.root, { neededBytes: OWN_FILES_BYTES, what: "logs and caches", measure: measureFreeBytes });
-  const door = new Door(settings, answerEarly);
+  const tls = await readTlsFiles(settings);
+  const door = new Door({ ...settings, tls }, answerEarly);
   await lock.notePort(door.port);
   const { hfEndpoint, hfToken } = settings;
   const places = { manifestsDir: resolve(ROOT, "models"), modelsDir: folder.models };
   const catalog = openCatalog({ ...places, env: { hfEndpoint, hfToken } });
-  const place: Place = { settings, folder, log, door, catalog, ending };
+  const place: Place = { settings, folder, log, door, catalog, ingress: toIngress(settings), tls, ending };
   const parts = await startParts(place);
   endAtOnce = () => parts.models.kill();
   try {
@@ -168,13 +175,16 @@ function joinModels({ settings, log }: Place, { workers, installed }: LocalModel
 
 /** Lives in the database until Rookery is told to end; throws what keeps the model from being loaded. */
 async function live(place: Place, parts: Parts): Promise<void> {
-  const { settings, folder, log, door } = place;
+  const { settings, folder, log, door, tls } = place;
   const { models, database } = parts;
   const inference = joinModels(place, models);
-  const url = nameUrl(settings.host, door.port);
+  const own = nameUrl(settings.host, door.port, { tls: tls !== null });
+  const url = settings.publicUrl ?? own;
+  // A certificate is for a name. Behind a proxy the operator, who is here, needs no detour.
+  const address = { url: tls === null ? own : url, cert: tls?.cert ?? null };
   let house: House | null = null;
   try {
-    house = await openHouse({ settings, folder, database, inference, url, log });
+    house = await openHouse({ settings, folder, database, inference, address, log });
     serve(place, { ...parts, inference, house });
     const model = await Promise.race([models.ready, aborted(place.ending)]);
     if (model === null) return;
@@ -191,12 +201,13 @@ async function live(place: Place, parts: Parts): Promise<void> {
 
 /** Lets requests in to every function. */
 function serve(
-  { settings, log, door, catalog }: Place,
+  { settings, log, door, catalog, ingress }: Place,
   { models, database, inference, house }: Parts & { inference: Inference; house: House },
 ): void {
   const { apiKey, host, allowedHosts, allowedOrigins } = settings;
   const { accounts, principals, runner, feed } = house;
-  const edge: EdgeOptions = { apiKey, principals, allowedHosts: [...allowedHosts, host], allowedOrigins, log };
+  const hosts = [...allowedHosts, host];
+  const edge: EdgeOptions = { apiKey, principals, ingress, allowedHosts: hosts, allowedOrigins, log };
   const library = watchLibrary(catalog, models.installed);
   const parts = { accounts, database, runner, feed, inference, library, edge, readDatabase: createPulse(database) };
   const creators = [
@@ -219,12 +230,13 @@ function serve(
 
 /** Says where Rookery is; beyond this machine also how the first account is made. */
 async function greet(
-  { settings: { apiKey, host, databaseUrl } }: Place,
+  { settings: { apiKey, host, databaseUrl }, ingress }: Place,
   { model, url, house }: { model: ModelDescription; url: string; house: House },
 ): Promise<void> {
   const biggerModelId = model.id === SETTINGS.modelId.default ? BIGGER_MODEL : null;
   const deno = nameDeno(Deno.execPath(), Deno.version.deno);
-  const firstToken = isLoopback(host) ? null : await makeFirstAccountToken(house.accounts);
+  const isReachable = !isLoopback(host) || !ingress.allowLocal;
+  const firstToken = isReachable ? await makeFirstAccountToken(house.accounts) : null;
   const embedded = databaseUrl === null;
   print(renderBanner({ url, model, keyed: apiKey !== null, embedded, firstToken, deno, biggerModelId }));
 }

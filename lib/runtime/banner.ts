@@ -69,7 +69,7 @@ export function nameDeno(execPath: string, version: string): string {
 }
 
 /** The address that a client on this machine uses; one that stands for all of a machine's is reached by loopback. */
-export function nameUrl(hostname: string, port: number): string {
+export function nameUrl(hostname: string, port: number, { tls = false }: { tls?: boolean } = {}): string {
   const host = hostname === "0.0.0.0" || hostname === "::" ? "127.0.0.1" : hostname;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return `${tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }

@@ -62,6 +62,7 @@ Deno.test("nameUrl() is an address that a client can use", () => {
   assert.equal(nameUrl("0.0.0.0", 8000), "http://127.0.0.1:8000");
   assert.equal(nameUrl("::1", 80), "http://[::1]:80");
   assert.equal(nameUrl("localhost", 1), "http://localhost:1");
+  assert.equal(nameUrl("rookery.lan", 443, { tls: true }), "https://rookery.lan:443");
 });
 
 Deno.test("nameDeno() knows an npx by its cache", () => {

@@ -4,6 +4,15 @@ import { DomainError } from "../errors.ts";
 /** Answers a request of whom the server tells. */
 export type Handler = (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => Response | Promise<Response>;
 
+/** Where a {@linkcode Door} is. */
+export interface DoorPlace {
+  host: string;
+  /** 0 takes any free one. */
+  port: number;
+  /** Certificate and key in PEM form, or null for plain http. */
+  tls?: { cert: string; key: string } | null;
+}
+
 /**
  * The port that Rookery listens on. It is taken first of all, so that a busy one is known before a model is fetched;
  * `answerEarly` tells who comes before {@linkcode Door.open} to come back.
@@ -16,9 +25,9 @@ export class Door {
    * @throws {DomainError} `port_busy` when something listens there already; `invalid_config` when the system does not
    *   let Rookery listen there.
    */
-  constructor({ host, port }: { host: string; port: number }, answerEarly: Handler) {
+  constructor({ host, port, tls = null }: DoorPlace, answerEarly: Handler) {
     this.#handler = answerEarly;
-    const options = { hostname: host, port, onListen() {} };
+    const options = { hostname: host, port, onListen() {}, ...tls };
     try {
       this.#server = Deno.serve(options, (request, info) => this.#handler(request, info));
     } catch (error) {

@@ -1,3 +1,4 @@
+import { openAccounts } from "../accounts/open_accounts.ts";
 import type { OAuthParts } from "../accounts/oauth_sign_in.ts";
 import type { Principals } from "../accounts/principal.ts";
 import { AnswerRunner } from "../conversations/answer_runner.ts";
@@ -7,9 +8,8 @@ import type { Settings } from "../env.ts";
 import type { Inference } from "../inference/inference.ts";
 import type { Logger } from "../log.ts";
 import { withDeadline } from "../worker/deadline.ts";
-import { openAccounts } from "./accounts.ts";
 import { type DataFolder, replaceFile } from "./data_folder.ts";
-import { admitOperator, noteOperator } from "./operator.ts";
+import { admitOperator, noteOperator, type OperatorNote } from "./operator.ts";
 import { startUpkeep } from "./upkeep.ts";
 
 /** How long answers in progress may go on when Rookery ends, in milliseconds; then they are stored as interrupted. */
@@ -21,8 +21,8 @@ export interface HouseOptions {
   folder: DataFolder;
   database: Database;
   inference: Inference;
-  /** Where the operator reaches this Rookery. */
-  url: string;
+  /** Where the operator reaches this Rookery, and by which certificate it is known. */
+  address: Omit<OperatorNote, "token">;
   log: Logger;
 }
 
@@ -43,15 +43,17 @@ export interface House extends AsyncDisposable {
  * @throws {DomainError} `invalid_config` for a secret that others may know, `database_unavailable`.
  * @throws {DatabaseError} when the database cannot be listened to.
  */
-export async function openHouse({ settings, folder, database, inference, url, log }: HouseOptions): Promise<House> {
+export async function openHouse(options: HouseOptions): Promise<House> {
+  const { settings, folder, database, inference, address, log } = options;
   await using opened = new AsyncDisposableStack();
-  const accounts = opened.use(await openAccounts({ settings, folder, database, log }));
+  const paths = { secretPath: folder.secret, limitsPath: folder.limits };
+  const accounts = opened.use(await openAccounts({ settings, database, ...paths, log }));
   const { principals, token } = admitOperator(accounts.principals);
   const feed = opened.use(await MessageFeed.open(database));
   opened.use(await startUpkeep({ database, inference, log }));
   const instance = await loadInstance(folder);
   const runner = await AnswerRunner.open({ database, inference, log, instance });
-  noteOperator(folder, { url, token });
+  noteOperator(folder, { ...address, token });
   opened.defer(() => Deno.remove(folder.operator).catch(() => {}));
   const rest = opened.move();
   return {

@@ -8,7 +8,12 @@ import { makeToken } from "../accounts/tokens.ts";
 import { isSameSecret } from "../bearer.ts";
 import { type DataFolder, replaceFile } from "./data_folder.ts";
 
-const OperatorNote = z.object({ url: z.url(), token: z.string() });
+const OperatorNote = z.object({
+  url: z.url(),
+  /** The certificate that it shows, in PEM form, or null when it speaks plain http. */
+  cert: z.string().nullable(),
+  token: z.string(),
+});
 
 /** Where a running Rookery is, and what the operator shows it as a Bearer. */
 export type OperatorNote = z.infer<typeof OperatorNote>;

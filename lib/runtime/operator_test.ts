@@ -23,7 +23,7 @@ Deno.test("The operator's note is for the folder's owner alone, and none is read
     const folder = nameDataFolder(root);
     await makeDataFolder(folder);
     assert.equal(await readOperator(folder), null);
-    const note = { url: "http://127.0.0.1:8000", token: "secret" };
+    const note = { url: "http://127.0.0.1:8000", cert: null, token: "secret" };
     noteOperator(folder, note);
     assert.deepEqual(await readOperator(folder), note);
     if (Deno.build.os !== "windows") assert.equal((await Deno.stat(folder.operator)).mode! & 0o777, 0o600);
