@@ -39,7 +39,7 @@ export function toIngress(settings: Settings): Ingress {
 export interface Visitor {
   /** The client's own address, behind trusted proxies too; null when the server did not say. */
   address: string | null;
-  /** Whether the client is a program on this very machine that reached Rookery by itself, through no proxy. */
+  /** Whether it is who sits at this machine, through no proxy, where the operator lets them in without an account. */
   isLocal: boolean;
   /** Whether it came by TLS. */
   isSecure: boolean;
@@ -69,11 +69,11 @@ export function createVisitorReader(
     const scheme = isProxied ? readForwardedScheme(headers) ?? publicOrigin?.protocol : null;
     const isSecure = ingress.tls || (scheme ?? "http:") === "https:";
     const address = isProxied ? findClient(headers, trusted) ?? peerAddress : peerAddress;
-    const isLocal = isHere(peer) && !isProxied && !PROXY_HEADERS.some((name) => headers.has(name));
-    const isNear = isLocal || (isProxied && address !== null && isLoopback(address));
+    const isDirect = isHere(peer) && !isProxied && !PROXY_HEADERS.some((name) => headers.has(name));
+    const isNear = isDirect || (isProxied && address !== null && isLoopback(address));
     return {
       address,
-      isLocal,
+      isLocal: isDirect && ingress.allowLocal,
       isSecure,
       isPrivate: isSecure || isNear || ingress.allowHttp,
       origin: isPublic ? publicOrigin.origin : `${isSecure ? "https" : "http"}://${host.toLowerCase()}`,

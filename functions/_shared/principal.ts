@@ -32,8 +32,7 @@ function readCredentials(c: Context<FunctionEnv>): Credentials {
   const cookie = bearer === null ? readCookie(c, "rookery_session") : null;
   // Who is logged in at this machine does not become its owner by losing half of the session.
   const isLoggedIn = readCookie(c, "rookery_refresh") !== null;
-  const isLocal = c.get("visitor").isLocal && !isLoggedIn && (c.get("edge").ingress?.allowLocal ?? true);
-  return { bearer, cookie, isLocal };
+  return { bearer, cookie, isLocal: c.get("visitor").isLocal && !isLoggedIn };
 }
 
 /**

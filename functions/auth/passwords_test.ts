@@ -119,3 +119,34 @@ Deno.test("Deleting one's account asks for the password, and leaves nothing to l
   const login = await ada.post("/api/auth/login", { email: "ada@example.org", password: PASSWORD });
   assert.deepEqual(await readRefusal(login), [401, "invalid_credentials"]);
 });
+
+Deno.test("Log-ins that fail are in the audit log, with the account where there is one and never with what was typed", async () => {
+  await using house = await openTestHouse();
+  const ada = house.visit();
+  const { account } = await ada.join("ada@example.org");
+  for (const email of ["ada@example.org", "my secret password"]) {
+    assert.equal((await house.visit().post("/api/auth/login", { email, password: "wrong one" })).status, 401);
+  }
+  const entries = await house.accounts.database.asOwner((session) =>
+    session.query("select target, details from app.audit_log where action = 'sign_in_failed' order by id")
+  );
+  assert.deepEqual(entries, [
+    { target: account.id, details: { address: "127.0.0.1" } },
+    { target: null, details: { address: "127.0.0.1" } },
+  ]);
+});
+
+Deno.test("Signing up with an address that is taken tells its owner by letter, and nobody else", async () => {
+  await using house = await openTestHouse({ mail: true });
+  const ada = house.visit();
+  await ada.join("ada@example.org");
+  const { url } = await readJson(await ada.post("/api/auth/invitations", {}));
+  const body = { email: "ada@example.org", password: NEXT, token: tokenOf(url) };
+  assert.equal((await house.visit().post("/api/auth/signup", body)).status, 202);
+  assert.deepEqual(house.letters.map(({ to, subject }) => [to, subject]), [
+    ["ada@example.org", "You have an account at Rookery"],
+  ]);
+  const sent = await readJson(await ada.post("/api/auth/invitations", { email: "bob@example.org" }));
+  assert.equal(sent.sent, true);
+  assert.ok(house.letters[1]!.text.includes(sent.url));
+});

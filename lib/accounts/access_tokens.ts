@@ -122,7 +122,7 @@ export class AccessTokens {
     };
     const { findKey } = this.#foreign;
     // The key decides which algorithms count, never the token: a public key is no secret to key HS256 with.
-    const isSymmetric = decodeProtectedHeader(token).alg === "HS256";
+    const isSymmetric = readAlgorithm(token) === "HS256";
     if (isSymmetric) return (await jwtVerify(token, this.#key, { ...options, algorithms: ["HS256"] })).payload;
     if (findKey === null) throw unknownTokenError();
     const { payload } = await jwtVerify(token, findKey, { ...options, algorithms: PUBLIC_KEY_ALGORITHMS });
@@ -147,6 +147,14 @@ export class AccessTokens {
 /** What three parts between dots promise; nothing of it is believed. */
 export function looksLikeJwt(text: string): boolean {
   return /^eyJ[\w-]*\.[\w-]+\.[\w-]+$/.test(text);
+}
+
+function readAlgorithm(token: string): unknown {
+  try {
+    return decodeProtectedHeader(token).alg;
+  } catch (error) {
+    throw unknownTokenError(error);
+  }
 }
 
 function isUuid(value: unknown): value is string {

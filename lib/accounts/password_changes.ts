@@ -99,8 +99,8 @@ export async function deleteAccount(parts: AccountParts, principal: Principal, p
 async function confirmPassword(parts: AccountParts, principal: Principal, password: string): Promise<string> {
   const { userId } = requireSession(principal);
   const { email } = await readAccount(parts.database, toClaims(principal));
-  const owner = email === null ? null : await checkPassword(parts, { email, password });
-  if (email === null || owner !== userId) {
+  const checked = email === null ? null : await checkPassword(parts, { email, password });
+  if (email === null || checked?.correct !== true || checked.userId !== userId) {
     throw new DomainError(
       "invalid_credentials",
       "The present password is wrong; who has none sets one by a link first",
