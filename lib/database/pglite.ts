@@ -3,7 +3,7 @@ import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { type Claims, type Database, DatabaseError, type ListenOptions, type Session } from "./database.ts";
 import { Listeners } from "./listeners.ts";
-import { PgliteThread } from "./pglite_thread.ts";
+import { createPgliteWorker, PgliteThread } from "./pglite_thread.ts";
 import { type Housekeeping, keepHouse } from "./pglite_upkeep.ts";
 import { retrySerialization, TransactionSession, writeClaims } from "./transactions.ts";
 import { Turns } from "./turns.ts";
@@ -29,6 +29,8 @@ export interface PgliteOptions {
   ownerMs?: number;
   /** Pause between looks at what needs `vacuum` or a checkpoint, in milliseconds; null leaves them out. */
   upkeepMs?: number | null;
+  /** Starts the thread that holds the database; tests start another. */
+  createWorker?: () => Worker;
   log: Logger;
 }
 
@@ -116,6 +118,11 @@ export class PgliteDatabase implements Database {
     return this.#withThread((thread) => thread.dump());
   }
 
+  /** Writes all that changed into its place, which makes the next start quick. */
+  async checkpoint(): Promise<void> {
+    await this.#withThread((thread) => thread.query("checkpoint", null, this.#limits.ownerMs));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#upkeep?.end();
     await this.#turns.close(async () => {
@@ -158,9 +165,10 @@ export class PgliteDatabase implements Database {
 
   async #open(): Promise<PgliteThread> {
     const isFirst = this.#thread === null;
-    const { folder, template = null, log } = this.options;
+    const { folder, template = null, createWorker = createPgliteWorker, log } = this.options;
     if (folder === null && !isFirst) throw new DatabaseError("The database in memory is gone", { sqlState: "57P02" });
     const thread = await PgliteThread.open({ folder, template }, {
+      createWorker,
       onNotify: (channel, payload) => this.#listeners.notify(channel, payload),
       onLost: (error) => {
         log.error("database_lost", { error });

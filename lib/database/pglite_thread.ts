@@ -11,8 +11,14 @@ const OPEN_MS = 120_000;
 /** How much later than the thread itself its owner gives up, in milliseconds: then the disk does not answer. */
 const GRACE_MS = 5_000;
 
-/** What a thread tells without being asked. */
-export interface ThreadEvents {
+/** Starts the thread of an embedded database. */
+export function createPgliteWorker(): Worker {
+  return new Worker(new URL("./pglite_worker.ts", import.meta.url), { type: "module" });
+}
+
+/** How a thread is started, and what it tells without being asked. */
+export interface ThreadOptions {
+  createWorker: () => Worker;
   onNotify: (channel: string, payload: string) => void;
   /** Called once when the thread died or was ended past a deadline; not when it was closed. */
   onLost: (reason: DatabaseError) => void;
@@ -21,11 +27,12 @@ export interface ThreadEvents {
 /** The thread of an embedded database: questions to it and its answers. When it dies, all that are open fail. */
 export class PgliteThread {
   readonly #open = new Map<number, PromiseWithResolvers<PgliteReply>>();
-  readonly #worker = new Worker(new URL("./pglite_worker.ts", import.meta.url), { type: "module" });
+  readonly #worker: Worker;
   #asked = 0;
   #ended: DatabaseError | null = null;
 
-  private constructor(private readonly events: ThreadEvents) {
+  private constructor(private readonly options: ThreadOptions) {
+    this.#worker = options.createWorker();
     this.#worker.onmessage = ({ data }: MessageEvent<PgliteReply>) => this.#take(data);
     this.#worker.onerror = (event) => {
       // Without this the failure of a thread would be one of the whole process.
@@ -39,8 +46,8 @@ export class PgliteThread {
    *
    * @throws {DatabaseError} when it does not open.
    */
-  static async open(place: PglitePlace, events: ThreadEvents): Promise<PgliteThread> {
-    const thread = new PgliteThread(events);
+  static async open(place: PglitePlace, options: ThreadOptions): Promise<PgliteThread> {
+    const thread = new PgliteThread(options);
     try {
       await thread.#ask({ type: "open", place }, OPEN_MS);
       return thread;
@@ -99,7 +106,7 @@ export class PgliteThread {
   }
 
   #take(reply: PgliteReply): void {
-    if (reply.type === "notified") return this.events.onNotify(reply.channel, reply.payload);
+    if (reply.type === "notified") return this.options.onNotify(reply.channel, reply.payload);
     const call = this.#open.get(reply.id);
     this.#open.delete(reply.id);
     if (reply.type !== "refused") return call?.resolve(reply);
@@ -111,7 +118,7 @@ export class PgliteThread {
   #lose(reason: DatabaseError): void {
     if (this.#ended !== null) return;
     this.#end(reason);
-    this.events.onLost(reason);
+    this.options.onLost(reason);
   }
 
   #end(reason: DatabaseError): void {

@@ -9,7 +9,8 @@ import { pg_trgm } from "@electric-sql/pglite/contrib/pg_trgm";
 import { unaccent } from "@electric-sql/pglite/contrib/unaccent";
 import { NodeFS } from "@electric-sql/pglite/nodefs";
 import { vector } from "@electric-sql/pglite-pgvector";
-import { closeSync, fsyncSync, openSync } from "node:fs";
+// As a whole: a test puts other operations into it.
+import fs from "node:fs";
 import { dirname } from "node:path";
 import { Script } from "node:vm";
 import { DatabaseError } from "./database.ts";
@@ -50,7 +51,7 @@ class DurableFS extends NodeFS {
       const { filesystems, ErrnoError } = FS as FileSystems;
       filesystems.NODEFS.stream_ops.fsync = ({ nfd }) => {
         try {
-          fsyncSync(nfd);
+          fs.fsyncSync(nfd);
         } catch {
           throw new ErrnoError(EIO);
         }
@@ -204,11 +205,11 @@ function syncTree(folder: string): void {
 function sync(path: string): void {
   // Windows opens no folders, and has nothing to be told about them.
   if (Deno.build.os === "windows" && Deno.statSync(path).isDirectory) return;
-  const file = openSync(path, "r");
+  const file = fs.openSync(path, "r");
   try {
-    fsyncSync(file);
+    fs.fsyncSync(file);
   } finally {
-    closeSync(file);
+    fs.closeSync(file);
   }
 }
 
