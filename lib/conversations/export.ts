@@ -39,11 +39,16 @@ export async function exportConversation(caller: Caller, options: ExportOptions)
   const { conversationId, leafId, format } = options;
   const conversation = await getConversation(caller, conversationId);
   if (leafId !== null) await getMessage(caller, { conversationId, messageId: leafId });
+  const outline = await readOutline(caller, options);
+  await asCaller(caller, (session) => {
+    const details = { leaf: leafId, format };
+    return session.query("select app.record_export($1, $2::jsonb)", [conversationId, details]);
+  });
   const texts = format === "json" ? exportJson : exportMarkdown;
   const extension = format === "json" ? "json" : "md";
   return {
     name: `${toFileName(conversation.title)}.${extension}`,
-    texts: texts(caller, { conversation, outline: await readOutline(caller, options) }),
+    texts: texts(caller, { conversation, outline }),
   };
 }
 

@@ -88,6 +88,14 @@ Deno.test("An export that is imported is the same conversation, and so is the ex
   ]);
   assert.deepEqual(normalise(await exportFile(bob, (await importConversation(bob, branch)).id)), normalise(branch));
   await assert.rejects(exportFile(bob, conversationId), { code: "not_found" });
+  const exports = await home.database.asOwner((session) => {
+    const text = "select actor, target, details from app.audit_log where action = 'conversation_exported' order by id";
+    return session.query(text);
+  });
+  assert.deepEqual(exports.slice(0, 1), [
+    { actor: ada.claims.sub, target: conversationId, details: { leaf: null, format: "json" } },
+  ]);
+  assert.equal(exports.length, 4);
 });
 
 Deno.test("Markdown has a heading for each message, and says which versions there are", async () => {

@@ -75,7 +75,7 @@ async function readNews(
     const found = `select ${MESSAGE_COLUMNS} from public.messages where conversation_id = $1 and id = $2`;
     const message = takeRow(await session.query<MessageRow>(found, [conversationId, messageId]), "message");
     const chunks = await session.query<{ seq: number; kind: string; body: unknown }>(
-      "select seq, kind, body from public.message_chunks where message_id = $1 and seq > $2 order by seq limit $3",
+      "select seq, kind, body from app.list_chunks($1, $2, $3)",
       [messageId, afterSeq, CHUNKS_MAX],
     );
     const events = chunks.map(({ seq, kind, body }) => ({ seq, event: toEvent({ kind, body }) }));
@@ -87,7 +87,7 @@ async function readNews(
 }
 
 async function hasChunks(session: Session, messageId: string): Promise<boolean> {
-  const text = "select from public.message_chunks where message_id = $1 limit 1";
+  const text = "select from app.list_chunks($1, 0, 1)";
   return (await session.query(text, [messageId])).length > 0;
 }
 

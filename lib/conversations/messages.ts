@@ -24,12 +24,7 @@ export async function listMessages(
   caller: Caller,
   { conversationId, threadId, ...page }: PageRequest & { conversationId: string; threadId: string | null },
 ): Promise<Page<Message>> {
-  return await listWhere(caller, {
-    ...page,
-    conversationId,
-    where: "($4::uuid is null or thread_id = $4)",
-    value: threadId,
-  });
+  return await listPage(caller, { ...page, conversationId, threadId });
 }
 
 /** What follows on a message, the oldest first. */
@@ -37,7 +32,7 @@ export async function listChildren(
   caller: Caller,
   { conversationId, messageId, ...page }: PageRequest & MessagePlace,
 ): Promise<Page<Message>> {
-  return await listWhere(caller, { ...page, conversationId, where: "parent_id = $4", value: messageId, messageId });
+  return await listPage(caller, { ...page, conversationId, childrenOf: messageId });
 }
 
 /** What follows on the same message, itself included, the oldest first. */
@@ -45,8 +40,7 @@ export async function listSiblings(
   caller: Caller,
   { conversationId, messageId, ...page }: PageRequest & MessagePlace,
 ): Promise<Page<Message>> {
-  const where = "parent_id is not distinct from (select parent_id from public.messages where id = $4)";
-  return await listWhere(caller, { ...page, conversationId, where, value: messageId, messageId });
+  return await listPage(caller, { ...page, conversationId, siblingsOf: messageId });
 }
 
 /** The way from a message up to the first one, the message itself first. A page takes as long as its own length. */
@@ -141,26 +135,22 @@ export function findMessage({ conversationId, messageId }: MessagePlace): [text:
   return [text, [conversationId, messageId]];
 }
 
-/** A page of the live messages of a conversation for which `where` is true of `value`, its `$4`. */
-async function listWhere(
+/** Which messages a page is of; at most one of the last three. */
+interface ListRequest extends PageRequest {
+  conversationId: string;
+  threadId?: string | null;
+  childrenOf?: string;
+  siblingsOf?: string;
+}
+
+async function listPage(
   caller: Caller,
-  { conversationId, cursor, limit, where, value, messageId = null }: PageRequest & {
-    conversationId: string;
-    where: string;
-    value: string | null;
-    /** One that must be there. */
-    messageId?: string | null;
-  },
+  { conversationId, cursor, limit, threadId = null, childrenOf, siblingsOf }: ListRequest,
 ): Promise<Page<Message>> {
   const [after = null] = readCursor(cursor, [CURSOR_PARTS.id]) ?? [];
-  const text = `select ${MESSAGE_COLUMNS} from public.messages
-    where conversation_id = $1 and id > coalesce($2, uuid '00000000-0000-0000-0000-000000000000') and deleted_at is null and ${where}
-    order by id limit $3`;
-  const rows = await asCaller(caller, async (session) => {
-    if (messageId === null) await readConversation(session, { caller, id: conversationId });
-    else takeRow(await session.query(...findMessage({ conversationId, messageId })), "message");
-    return await session.query<MessageRow>(text, [conversationId, after, limit + 1, value]);
-  });
+  const text = `select ${MESSAGE_COLUMNS} from app.list_messages($1, $2, $3, $4, $5, $6)`;
+  const values = [conversationId, after, threadId, childrenOf ?? null, siblingsOf ?? null, limit + 1];
+  const rows = await asCaller(caller, (session) => session.query<MessageRow>(text, values));
   const { data, nextCursor } = toPage(rows, { limit, keyOf: ({ id }) => [id] });
   return { data: data.map(toMessage), nextCursor };
 }

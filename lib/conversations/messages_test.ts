@@ -209,15 +209,15 @@ Deno.test("A branch 10,000 deep and a message with 1,000 answers are read page b
     messages.listMessages(ada, { conversationId: deep, threadId: null, cursor, limit: 200 })
   );
   assert.deepEqual(tree.map(({ id }) => id), deepIds);
-  assert.equal(counting.take(), 2 * 50);
+  assert.equal(counting.take(), 50);
   const root = { conversationId: wide, messageId: wideIds[0]! };
   const children = await readAll((cursor) => messages.listChildren(ada, { ...root, cursor, limit: 100 }));
   assert.deepEqual(children.map(({ id }) => id), wideIds.slice(1));
-  assert.equal(counting.take(), 2 * 10);
+  assert.equal(counting.take(), 10);
   const sibling = { conversationId: wide, messageId: wideIds[500]! };
   const siblings = await readAll((cursor) => messages.listSiblings(ada, { ...sibling, cursor, limit: 200 }));
   assert.deepEqual(siblings.map(({ id }) => id), wideIds.slice(1));
-  assert.equal(counting.take(), 2 * 5);
+  assert.equal(counting.take(), 5);
   assert.equal((await messages.readContext(ada, deepIds.at(-1)!)).length, 10_000);
   assert.equal(counting.take(), 1);
 });
