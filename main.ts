@@ -132,7 +132,11 @@ async function startParts(place: Place): Promise<Parts> {
   if (database.status === "fulfilled" && models.status === "fulfilled") {
     return { database: database.value, models: models.value };
   }
-  if (models.status === "fulfilled") await models.value.close();
+  if (models.status === "fulfilled") {
+    // Nobody waits for a model that is not going to be there.
+    models.value.ready.catch(() => {});
+    await models.value.close();
+  }
   if (database.status === "fulfilled") await database.value[Symbol.asyncDispose]();
   throw database.status === "rejected" ? database.reason : (models as PromiseRejectedResult).reason;
 }
@@ -183,6 +187,8 @@ async function live(place: Place, parts: Parts): Promise<void> {
   // A certificate is for a name. Behind a proxy the operator, who is here, needs no detour.
   const address = { url: tls === null ? own : url, cert: tls?.cert ?? null };
   let house: House | null = null;
+  // Looked at below, when the house stands.
+  models.ready.catch(() => {});
   try {
     house = await openHouse({ settings, folder, database, inference, address, log });
     serve(place, { ...parts, inference, house });
