@@ -34,7 +34,7 @@ export function repeatRequest(request: AskedRequest, count: number): AskedReques
  */
 export async function openAnswers(
   c: Context<FunctionEnv>,
-  inference: Inference,
+  inference: Pick<Inference, "chat">,
   requests: readonly AskedRequest[],
 ): Promise<AnswerGroup> {
   const answers: Answer[] = [];

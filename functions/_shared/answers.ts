@@ -51,7 +51,7 @@ export async function findModel(
  */
 export async function openAnswer(
   c: Context<FunctionEnv>,
-  inference: Inference,
+  inference: Pick<Inference, "chat">,
   request: AskedRequest,
 ): Promise<Answer> {
   const abortion = new AbortController();

@@ -10,6 +10,7 @@ import { respondWhenWhole } from "../_shared/whole_response.ts";
 import { ChatBody } from "./body.ts";
 import { asksOldForm, nameParams, toChatRequest } from "./chat_request.ts";
 import { toChunks } from "./chunks.ts";
+import { openTurn, type TurnParts } from "./turns.ts";
 import { ChatCompletion, createHead, toCompletion } from "./completion.ts";
 
 const answered = jsonContent(ChatCompletion, "The completion, or with `stream` its pieces as server-sent events");
@@ -26,14 +27,24 @@ const createCompletion = createRoute({
   },
 });
 
-/** `POST /v1/chat/completions`: answers in OpenAI's shape, whole or streamed. */
-export function createApp({ inference, edge }: { inference: Inference; edge?: EdgeOptions }): App {
+/** What the function stands on. */
+interface ChatCompletionsOptions extends Partial<TurnParts> {
+  inference: Inference;
+  edge?: EdgeOptions;
+}
+
+/** `POST /v1/chat/completions`: answers in OpenAI's shape, whole or streamed; with `runner` it can keep turns. */
+export function createApp({ inference, edge, database, runner }: ChatCompletionsOptions): App {
+  const turns = database === undefined || runner === undefined ? null : { database, runner };
   const app = createFunction("chat-completions", edge, { scopes: ["inference"] });
   app.openapi(createCompletion, async (c) => {
     const body = c.req.valid("json");
     const model = await findModel(c, inference, body.model);
-    const requests = repeatRequest({ model: model.id, ...toChatRequest(body) }, body.n ?? 1);
-    const group = await withParamNames(openAnswers(c, inference, requests), nameParams(body));
+    const request = { model: model.id, ...toChatRequest(body) };
+    const turn = openTurn(c, { body, messages: request.messages ?? [], turns });
+    const asking = openAnswers(c, turn ?? inference, repeatRequest(request, body.n ?? 1));
+    const group = await withParamNames(asking, nameParams(body));
+    if (turn?.answerId) c.header("x-rookery-message-id", turn.answerId);
     const head = createHead(model.id);
     const form = { oldForm: asksOldForm(body), logprobs: body.logprobs ?? false };
     if (body.stream) {

@@ -65,6 +65,14 @@ const toolFields = {
     .nullish(),
 };
 
+/** Where a turn is kept, for programs that ask for it. */
+const storedTurn = z.strictObject({
+  conversation_id: z.uuid(),
+  parent_message_id: z.uuid().nullish().openapi({
+    description: "What the turn follows on; null begins a conversation",
+  }),
+});
+
 /** The body of `POST /v1/chat/completions`. Unknown parameters are accepted, null counts as absent. */
 export const ChatBody = z.looseObject({
   model: z.string().min(1).openapi({ example: "smollm2-135m" }),
@@ -84,6 +92,12 @@ export const ChatBody = z.looseObject({
   logprobs: z.boolean().nullish().openapi({
     description: `Tells the log-probability of each token of the content. ${LOGPROBS_DESCRIPTION}`,
   }),
+  metadata: z.looseObject({
+    rookery: storedTurn.nullish().openapi({
+      description: "Keeps the turn in a conversation: what follows on the model's last words, and the answer. " +
+        "`x-rookery-message-id` of the response names the answer. Without it nothing is stored",
+    }),
+  }).nullish(),
   top_logprobs: z.int().min(0).max(20).nullish().openapi({
     description: "How many of the likeliest tokens at each place are told too; needs `logprobs`",
   }),

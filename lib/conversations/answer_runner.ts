@@ -2,6 +2,7 @@ import type { Database } from "../database/database.ts";
 import { DomainError } from "../errors.ts";
 import type { Inference } from "../inference/inference.ts";
 import type { Logger } from "../log.ts";
+import { AnswerRecord, type AnswerRecordOptions } from "./answer_record.ts";
 import { AnswerStore } from "./answer_store.ts";
 import { type AnswerOrder, RunningAnswer } from "./running_answer.ts";
 
@@ -40,6 +41,7 @@ export interface AnswerPlace extends Disposable {
  */
 export class AnswerRunner implements AsyncDisposable {
   readonly inference: Inference;
+  readonly log: Logger;
   readonly #store: AnswerStore;
   readonly #options: Required<Omit<AnswerRunnerOptions, "database" | "instance">>;
   readonly #running = new Map<string, RunningAnswer>();
@@ -54,6 +56,7 @@ export class AnswerRunner implements AsyncDisposable {
     this.#options = { answersPerAccountMax: 4, chunkIntervalMs: 100, heartbeatMs: 10_000, staleMs: 60_000, ...rest };
     this.#store = new AnswerStore(database, instance);
     this.inference = rest.inference;
+    this.log = rest.log;
   }
 
   /**
@@ -127,14 +130,22 @@ export class AnswerRunner implements AsyncDisposable {
   }
 
   #start(order: AnswerOrder): void {
-    const { inference, log, chunkIntervalMs } = this.#options;
-    const tools = { inference, store: this.#store, log, chunkIntervalMs, closing: this.#closing.signal };
-    const answer = new RunningAnswer(order, tools);
+    const answer = new RunningAnswer(order, { ...this.#recordOptions, inference: this.inference });
     this.#running.set(order.answerId, answer);
     answer.ended.then(() => {
       this.#running.delete(order.answerId);
       this.#leave(order.owner);
     });
+  }
+
+  /** Stores an answer that somebody else makes. */
+  record(answerId: string, onLost: () => void): AnswerRecord {
+    return new AnswerRecord({ ...this.#recordOptions, answerId, onLost });
+  }
+
+  get #recordOptions(): Omit<AnswerRecordOptions, "answerId" | "onLost"> {
+    const { log, chunkIntervalMs } = this.#options;
+    return { store: this.#store, log, chunkIntervalMs, closing: this.#closing.signal };
   }
 
   #leave(owner: string): void {

@@ -1,10 +1,10 @@
-import { type ChatEvent, type ChatMessage, ChatRequest, type ToolCall } from "../contracts/chat.ts";
+import { type ChatEvent, type ChatMessage, ChatRequest } from "../contracts/chat.ts";
 import type { AnswerError, AnswerSettings, AnswerUsage } from "../contracts/conversation.ts";
-import { DomainError, toReport } from "../errors.ts";
+import { toReport } from "../errors.ts";
 import type { Inference } from "../inference/inference.ts";
 import type { Logger } from "../log.ts";
-import type { AnswerEnding, AnswerStore } from "./answer_store.ts";
-import { ChunkWriter, type PieceEvent, toPiece } from "./chunk_writer.ts";
+import { AnswerRecord, type AnswerRecordOptions, type Ending } from "./answer_record.ts";
+import { type PieceEvent, toPiece } from "./chunk_writer.ts";
 
 /** An answer to make. */
 export interface AnswerOrder {
@@ -20,13 +20,8 @@ export interface AnswerOrder {
 }
 
 /** What a {@linkcode RunningAnswer} works with. */
-export interface AnswerTools {
+export interface AnswerTools extends Omit<AnswerRecordOptions, "answerId" | "onLost"> {
   inference: Inference;
-  store: AnswerStore;
-  log: Logger;
-  chunkIntervalMs: number;
-  /** Aborts when the runtime ends and nothing may wait any longer for the database. */
-  closing: AbortSignal;
 }
 
 const INTERRUPTED: AnswerError = {
@@ -39,22 +34,12 @@ export class RunningAnswer {
   /** Resolves when the answer is stored as what it came to; never rejects. */
   readonly ended: Promise<void>;
   readonly #abortion = new AbortController();
-  readonly #writer: ChunkWriter;
-  readonly #content = new AnswerContent();
+  readonly #record: AnswerRecord;
   #endsAs: "stopped" | "interrupted" | null = null;
-  /** What keeps pieces from being stored. */
-  #lost: unknown = null;
 
   constructor(readonly order: AnswerOrder, private readonly tools: AnswerTools) {
-    const { store, chunkIntervalMs, closing } = tools;
-    this.#writer = new ChunkWriter({
-      store: (chunks, firstSeq) => store.append(order.answerId, chunks, { firstSeq, signal: closing }),
-      intervalMs: chunkIntervalMs,
-      onFailure: (error) => {
-        this.#lost = error;
-        this.#abortion.abort();
-      },
-    });
+    const { answerId } = order;
+    this.#record = new AnswerRecord({ ...tools, answerId, onLost: () => this.#abortion.abort() });
     this.ended = this.#run();
   }
 
@@ -65,81 +50,45 @@ export class RunningAnswer {
   }
 
   async #run(): Promise<void> {
-    let end: Pick<AnswerEnding, "state" | "usage" | "error">;
+    let end: Ending;
     try {
-      for (const piece of this.order.beginning) this.#add(piece);
+      for (const piece of this.order.beginning) this.#record.add(piece);
       end = { state: "complete", usage: await this.#generate(), error: null };
     } catch (error) {
-      end = { usage: null, ...this.#explain(error) };
+      end = this.#explain(error);
     }
-    await this.#writer.end();
-    await this.#finish(end);
+    await this.#record.finish(end);
   }
 
   async #generate(): Promise<AnswerUsage> {
     const { order, tools } = this;
     const messages = await order.loadContext();
-    const request = toRequest(order, { messages, beginning: this.#content.text });
+    const request = toRequest(order, { messages, beginning: this.#record.text });
     for await (const event of tools.inference.chat(request, this.#abortion.signal)) {
       const piece = toPiece(event);
-      if (piece !== null) this.#add(piece);
+      if (piece !== null) this.#record.add(piece);
       if (event.type === "done") return toUsage(event);
     }
     throw new Error("The engine's answer ended without done");
   }
 
-  #add(piece: PieceEvent): void {
-    this.#content.add(piece);
-    this.#writer.push(piece);
-  }
-
-  #explain(error: unknown): Pick<AnswerEnding, "state" | "error"> {
-    if (this.#endsAs === "stopped") return { state: "stopped", error: null };
-    if (this.#endsAs === "interrupted") return { state: "interrupted", error: INTERRUPTED };
-    const { code, message } = toReport(error);
-    if (code === "internal_error") this.tools.log.error("answer_failed", { answer: this.order.answerId, error });
-    return { state: code === "engine_gone" ? "interrupted" : "failed", error: { code, message } };
-  }
-
-  async #finish(end: Pick<AnswerEnding, "state" | "usage" | "error">): Promise<void> {
-    const { order: { answerId }, tools: { store, log, closing } } = this;
-    // Another runtime took this one for dead, or the conversation was purged: there is nothing left to end.
-    if (isOver(this.#lost)) return log.warn("answer_lost", { answer: answerId, error: this.#lost });
-    try {
-      await store.finish(answerId, { ...end, ...this.#content.toFields() }, closing);
-    } catch (error) {
-      if (isOver(error)) return log.warn("answer_lost", { answer: answerId, error });
-      log.error("answer_not_stored", { answer: answerId, error });
-    }
+  #explain(error: unknown): Ending {
+    if (this.#endsAs === "stopped") return { state: "stopped", usage: null, error: null };
+    if (this.#endsAs === "interrupted") return { state: "interrupted", usage: null, error: INTERRUPTED };
+    return explainFailure(error, { answerId: this.order.answerId, log: this.tools.log });
   }
 }
 
-/** Pieces of an answer, put together. */
-class AnswerContent {
-  readonly #texts: string[] = [];
-  readonly #reasoning: string[] = [];
-  readonly #calls: ToolCall[] = [];
+/** What the failure of an answer makes of it. */
+export function explainFailure(error: unknown, { answerId, log }: { answerId: string; log: Logger }): Ending {
+  const { code, message } = toReport(error);
+  if (code === "internal_error") log.error("answer_failed", { answer: answerId, error });
+  return { state: code === "engine_gone" ? "interrupted" : "failed", usage: null, error: { code, message } };
+}
 
-  get text(): string {
-    return this.#texts.join("");
-  }
-
-  add(piece: PieceEvent): void {
-    if (piece.type === "text") this.#texts.push(piece.text);
-    else if (piece.type === "reasoning") this.#reasoning.push(piece.text);
-    else {
-      const call = this.#calls[piece.index] ??= { id: piece.id ?? "", name: piece.name ?? "", arguments: "" };
-      call.arguments += piece.arguments;
-    }
-  }
-
-  toFields(): Pick<AnswerEnding, "content" | "reasoning" | "toolCalls"> {
-    return {
-      content: this.text,
-      reasoning: this.#reasoning.length === 0 ? null : this.#reasoning.join(""),
-      toolCalls: this.#calls.length === 0 ? null : this.#calls,
-    };
-  }
+/** What the last event says that an answer took. */
+export function toUsage({ usage, timings, finishReason }: Extract<ChatEvent, { type: "done" }>): AnswerUsage {
+  return { ...usage, ...timings, finishReason };
 }
 
 function toRequest(
@@ -157,12 +106,4 @@ function toRequest(
     ...(settings.reasoning === undefined ? {} : { reasoning: settings.reasoning }),
     answerBeginning: beginning === "" ? null : beginning,
   });
-}
-
-function toUsage({ usage, timings, finishReason }: Extract<ChatEvent, { type: "done" }>): AnswerUsage {
-  return { ...usage, ...timings, finishReason };
-}
-
-function isOver(error: unknown): boolean {
-  return error instanceof DomainError && (error.code === "conflict" || error.code === "not_found");
 }
