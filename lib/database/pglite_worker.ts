@@ -180,6 +180,7 @@ function guard(database: PGlite): void {
 async function create(folder: string, options: PGliteOptions): Promise<void> {
   const draft = `${folder}.part`;
   if (exists(draft)) await Deno.remove(draft, { recursive: true });
+  await Deno.mkdir(draft, { mode: 0o700 });
   const database = await PGlite.create({
     ...options,
     dataDir: draft,
