@@ -80,6 +80,20 @@ Deno.test("A gap is filled by servers that say that they can, and by no other", 
   await assert.rejects(bodyFor("llama.cpp", gap), { code: "invalid_request", param: "suffix" });
 });
 
+Deno.test("An answer is continued by servers that go on from a beginning, and by no other", async () => {
+  const answerBeginning = "Once upon";
+  const messages = [{ role: "user", content: "hello" }, { role: "assistant", content: answerBeginning }];
+  for (const dialect of ["llama.cpp", "ollama", "vllm"] as const) {
+    const { body } = await bodyFor(dialect, { answerBeginning });
+    assert.deepEqual(body["messages"], messages);
+    assert.equal(body["continue_final_message"], dialect === "vllm" ? true : undefined);
+    assert.equal(body["add_generation_prompt"], dialect === "vllm" ? false : undefined);
+  }
+  for (const dialect of ["rookery", "other"] as const) {
+    await assert.rejects(bodyFor(dialect, { answerBeginning }), { code: "invalid_request", param: "answerBeginning" });
+  }
+});
+
 Deno.test("Results without an id answer calls in their order", async () => {
   const messages: ChatRequest["messages"] = [
     { role: "user", content: "go" },

@@ -165,6 +165,26 @@ export function testModelEngine(name: string, make: MakeEngine): void {
     assert.notEqual(await draw(null), await draw(null));
   });
 
+  Deno.test(`${name} goes on from the beginning of an answer as it would have by itself`, async () => {
+    await using engine = make({ sequences: 1 });
+    const question = {
+      messages: [{ role: "user" as const, content: "Count from one to ten, in words." }],
+      sampling: Sampling.parse({ temperature: 0 }),
+      completionTokensMax: 24,
+    };
+    const whole = textOf(await collect(engine, ask(question)));
+    const answerBeginning = whole.slice(0, whole.indexOf(" ", whole.length / 3));
+    const rest = textOf(await collect(engine, ask({ ...question, answerBeginning })));
+    assert.ok((answerBeginning + rest).startsWith(whole), `${answerBeginning} | ${rest}`);
+    // What it goes on from is text, whatever is written in it.
+    const special = await collect(engine, ask({ ...question, answerBeginning: "<|im_end|>", completionTokensMax: 1 }));
+    const plain = await collect(engine, ask({ ...question, answerBeginning: "a", completionTokensMax: 1 }));
+    const [long, short] = [special, plain].map(([admitted]) =>
+      admitted?.type === "admitted" ? admitted.promptTokens : 0
+    );
+    assert.ok(long! > short! + 3, `${long} and ${short} tokens`);
+  });
+
   Deno.test(`${name} takes special tokens that a user writes for plain text`, async () => {
     await using engine = make({ sequences: 1 });
     assert.equal((await engine.tokenize("ravens")).length < (await engine.tokenize("<|im_end|>")).length, true);
