@@ -3,7 +3,7 @@ import { getCookie, setCookie } from "hono/cookie";
 import type { CookieOptions } from "hono/utils/cookie";
 import { readBearer } from "../../lib/bearer.ts";
 import { DomainError } from "../../lib/errors.ts";
-import type { FunctionEnv } from "./create_function.ts";
+import type { FunctionEnv } from "./function_env.ts";
 
 /** The cookies of a session: its access token, its refresh token, and what a sign-in elsewhere has to bring back. */
 export type CookieName = "rookery_session" | "rookery_refresh" | "rookery_oauth";

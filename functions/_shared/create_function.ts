@@ -6,38 +6,24 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { getPath } from "hono/utils/url";
 import { createKeyPrincipals } from "../../lib/accounts/key_principals.ts";
-import { type Access, ANONYMOUS, type Principal, type Principals, requireScope } from "../../lib/accounts/principal.ts";
+import { ANONYMOUS, requireScope } from "../../lib/accounts/principal.ts";
 import type { Scope } from "../../lib/contracts/account.ts";
 import { DomainError } from "../../lib/errors.ts";
-import { type Logger, silentLogger } from "../../lib/log.ts";
+import { silentLogger } from "../../lib/log.ts";
 import { requireOwnOrigin } from "./cookies.ts";
 import { dialectOf, toErrorResponse } from "./errors.ts";
+import type { App, EdgeOptions, FunctionEnv } from "./function_env.ts";
 import { checkHost, checkOrigin } from "./hosts.ts";
-import { createVisitorReader, type Ingress, LOCAL_INGRESS, type Visitor } from "./ingress.ts";
+import { createVisitorReader, LOCAL_INGRESS } from "./ingress.ts";
 import { acceptJson } from "./json_body.ts";
 import { authenticate, requirePrivacy } from "./principal.ts";
 import { RequestReport } from "./request_report.ts";
 import { refuseInvalid } from "./validation.ts";
 
+export type { App, EdgeOptions, FunctionEnv } from "./function_env.ts";
+
 /** How often a stream that has nothing to say shows that it lives. Copilot gives up after 60 s of silence. */
 export const KEEPALIVE_MS = 15_000;
-
-/** What all functions of one Rookery share. */
-export interface EdgeOptions {
-  /** The operator's key, or null for none: what every request must carry where there are no accounts. */
-  apiKey: string | null;
-  /** Who resolves credentials. Default: the key alone, without accounts. */
-  principals?: Principals;
-  /** How requests get here. Default: from this machine alone. */
-  ingress?: Ingress;
-  /** Host names that Rookery answers to, beside those of loopback. */
-  allowedHosts: readonly string[];
-  /** Origins of web pages that may use it, beside its own. */
-  allowedOrigins: readonly string[];
-  log: Logger;
-  /** Milliseconds of silence after which a stream sends a comment. Default 15,000. */
-  keepaliveMs?: number;
-}
 
 /** Manners in which one function differs from the others. */
 export interface FunctionOptions {
@@ -53,30 +39,6 @@ export interface FunctionOptions {
   /** Takes JSON that says to be a form, as `curl -d` sends it. */
   takesForms?: boolean;
 }
-
-/** What handlers find in their context. */
-export interface FunctionEnv {
-  /** What the server tells beside a request; nothing where a request does not come from a socket. */
-  Bindings: { remoteAddr?: Deno.Addr };
-  Variables: {
-    requestId: string;
-    /** Who asks, with what rights. */
-    principal: Principal;
-    /** Whose conversations and KV states it works on: {@linkcode Principal.owner}. */
-    owner: string;
-    /** Ends what a principal that lost its rights has under way. */
-    access: Access;
-    /** Where the request comes from. */
-    visitor: Visitor;
-    report: RequestReport;
-    edge: EdgeOptions;
-    /** Tells of a client that goes away, or may not stay. */
-    client: { signal: AbortSignal };
-  };
-}
-
-/** A function: a complete `fetch` that also describes its routes. */
-export type App = OpenAPIHono<FunctionEnv>;
 
 const LOCAL_EDGE: EdgeOptions = { apiKey: null, allowedHosts: [], allowedOrigins: [], log: silentLogger };
 

@@ -3,7 +3,7 @@ import { ANONYMOUS, type Credentials, type Principal, type Principals } from "..
 import { readBearer } from "../../lib/bearer.ts";
 import { DomainError } from "../../lib/errors.ts";
 import { readCookie } from "./cookies.ts";
-import type { FunctionEnv } from "./create_function.ts";
+import type { FunctionEnv } from "./function_env.ts";
 import type { Visitor } from "./ingress.ts";
 
 /**

@@ -1,28 +1,15 @@
 import assert from "node:assert/strict";
 import { makeFirstAccountToken } from "../../lib/accounts/sign_up.ts";
-import {
-  openTestHouse,
-  PASSWORD,
-  readRefusal,
-  type TestHouse,
-  type TestHouseOptions,
-} from "../../tests/fixtures/accounts.ts";
+import { openTestHouse, PASSWORD, readRefusal, type TestHouseOptions } from "../../tests/fixtures/accounts.ts";
 import { readJson } from "../../tests/fixtures/http.ts";
-
-/** Registers a test that gets a house of its own. */
-function withHouse(name: string, test: (house: TestHouse) => Promise<void>, options: TestHouseOptions = {}): void {
-  Deno.test(name, async () => {
-    await using house = await openTestHouse(options);
-    await test(house);
-  });
-}
 
 const FAR = { address: "192.168.1.77", origin: "https://rookery.example", headers: { "x-forwarded-proto": "https" } };
 const PROXIED: TestHouseOptions = {
   ingress: { publicUrl: "https://rookery.example", trustedProxies: ["192.168.1.0/24"] },
 };
 
-withHouse("The first account at this machine is the administrator, without a token", async (house) => {
+Deno.test("The first account at this machine is the administrator, without a token", async () => {
+  await using house = await openTestHouse();
   const browser = house.visit();
   assert.partialDeepStrictEqual(await readJson(await browser.get("/api/auth/policy")), {
     hasAccounts: false,
@@ -40,51 +27,47 @@ withHouse("The first account at this machine is the administrator, without a tok
   assert.deepEqual(me.scopes, ["inference", "read", "write", "admin"]);
 });
 
-withHouse(
-  "From elsewhere the first account needs the token that was printed, and no second one gets it",
-  async (house) => {
-    const browser = house.visit(FAR);
-    const refused = await browser.post("/api/auth/signup", { email: "eve@example.org", password: PASSWORD });
-    assert.deepEqual(await readRefusal(refused), [400, "invalid_link"]);
-    const token = await makeFirstAccountToken(house.accounts);
-    assert.ok(token !== null);
-    assert.equal((await browser.join("ada@example.org", { token })).account.role, "admin");
-    assert.equal(await makeFirstAccountToken(house.accounts), null);
-    const second = await house.visit(FAR).post("/api/auth/signup", {
-      email: "eve@example.org",
-      password: PASSWORD,
-      token,
-    });
-    assert.deepEqual(await readRefusal(second), [400, "invalid_link"]);
-  },
-  PROXIED,
-);
+Deno.test("From elsewhere the first account needs the token that was printed, and no second one gets it", async () => {
+  await using house = await openTestHouse(PROXIED);
+  const browser = house.visit(FAR);
+  const refused = await browser.post("/api/auth/signup", { email: "eve@example.org", password: PASSWORD });
+  assert.deepEqual(await readRefusal(refused), [400, "invalid_link"]);
+  const token = await makeFirstAccountToken(house.accounts);
+  assert.ok(token !== null);
+  assert.equal((await browser.join("ada@example.org", { token })).account.role, "admin");
+  assert.equal(await makeFirstAccountToken(house.accounts), null);
+  const second = await house.visit(FAR).post("/api/auth/signup", {
+    email: "eve@example.org",
+    password: PASSWORD,
+    token,
+  });
+  assert.deepEqual(await readRefusal(second), [400, "invalid_link"]);
+});
 
-withHouse(
-  "Who is invited gets the role of the invitation, once; others are told that it is by invitation",
-  async (house) => {
-    const admin = house.visit();
-    await admin.join("ada@example.org");
-    const closed = await house.visit().post("/api/auth/signup", { email: "bob@example.org", password: PASSWORD });
-    assert.deepEqual(await readRefusal(closed), [403, "sign_up_closed"]);
-    const made = await admin.post("/api/auth/invitations", { role: "read_only", email: "bob@example.org" });
-    assert.equal(made.status, 200);
-    const { url, sent } = await readJson(made);
-    assert.equal(sent, false);
-    const token = new URL(url).hash.replace("#token=", "");
-    const other = await house.visit().post("/api/auth/signup", { email: "eve@example.org", password: PASSWORD, token });
-    assert.deepEqual(await readRefusal(other), [400, "invalid_link"], "it names another address");
-    const bob = house.visit();
-    assert.equal((await bob.join("bob@example.org", { token })).account.role, "read_only");
-    assert.deepEqual(await readRefusal(await bob.post("/api/auth/invitations", {})), [403, "forbidden"]);
-    assert.deepEqual(await readRefusal(await bob.send("PATCH", "/api/auth/me", { body: { displayName: "X" } })), [
-      403,
-      "forbidden",
-    ]);
-  },
-);
+Deno.test("Who is invited gets the role of the invitation, once; others are told that it is by invitation", async () => {
+  await using house = await openTestHouse();
+  const admin = house.visit();
+  await admin.join("ada@example.org");
+  const closed = await house.visit().post("/api/auth/signup", { email: "bob@example.org", password: PASSWORD });
+  assert.deepEqual(await readRefusal(closed), [403, "sign_up_closed"]);
+  const made = await admin.post("/api/auth/invitations", { role: "read_only", email: "bob@example.org" });
+  assert.equal(made.status, 200);
+  const { url, sent } = await readJson(made);
+  assert.equal(sent, false);
+  const token = new URL(url).hash.replace("#token=", "");
+  const other = await house.visit().post("/api/auth/signup", { email: "eve@example.org", password: PASSWORD, token });
+  assert.deepEqual(await readRefusal(other), [400, "invalid_link"], "it names another address");
+  const bob = house.visit();
+  assert.equal((await bob.join("bob@example.org", { token })).account.role, "read_only");
+  assert.deepEqual(await readRefusal(await bob.post("/api/auth/invitations", {})), [403, "forbidden"]);
+  assert.deepEqual(await readRefusal(await bob.send("PATCH", "/api/auth/me", { body: { displayName: "X" } })), [
+    403,
+    "forbidden",
+  ]);
+});
 
-withHouse("Signing up answers the same whether the address is free or taken, and takes nothing over", async (house) => {
+Deno.test("Signing up answers the same whether the address is free or taken, and takes nothing over", async () => {
+  await using house = await openTestHouse();
   const admin = house.visit();
   await admin.join("ada@example.org");
   const invite = async () => {
@@ -107,7 +90,8 @@ withHouse("Signing up answers the same whether the address is free or taken, and
   await house.visit().logIn("new@example.org", "another good password");
 });
 
-withHouse("Weak passwords are refused with the reason, before anything is looked up", async (house) => {
+Deno.test("Weak passwords are refused with the reason, before anything is looked up", async () => {
+  await using house = await openTestHouse();
   const cases: [password: string, reason: RegExp][] = [
     ["short", /8 to 128 characters/],
     ["x".repeat(129), /8 to 128 characters/],
@@ -124,7 +108,8 @@ withHouse("Weak passwords are refused with the reason, before anything is looked
   }
 });
 
-withHouse("A wrong password and an unknown address are one answer", async (house) => {
+Deno.test("A wrong password and an unknown address are one answer", async () => {
+  await using house = await openTestHouse();
   await house.visit().join("ada@example.org");
   const answers = [];
   for (const email of ["ada@example.org", "nobody@example.org", "no address at all", ""]) {
@@ -136,7 +121,8 @@ withHouse("A wrong password and an unknown address are one answer", async (house
   assert.equal(answers[0]![0], 401);
 });
 
-withHouse("Cookies are for this host alone, unseen by scripts, and marked Secure over TLS", async (house) => {
+Deno.test("Cookies are for this host alone, unseen by scripts, and marked Secure over TLS", async () => {
+  await using house = await openTestHouse(PROXIED);
   const token = await makeFirstAccountToken(house.accounts);
   const far = house.visit(FAR);
   await far.join("ada@example.org", { token });
@@ -149,9 +135,10 @@ withHouse("Cookies are for this host alone, unseen by scripts, and marked Secure
   const near = house.visit();
   await near.logIn("ada@example.org");
   assert.deepEqual([...near.cookies.keys()], ["rookery_session", "rookery_refresh"]);
-}, PROXIED);
+});
 
-withHouse("Accounts are refused over plain http from elsewhere, with what to do", async (house) => {
+Deno.test("Accounts are refused over plain http from elsewhere, with what to do", async () => {
+  await using house = await openTestHouse();
   const far = house.visit({ address: "192.168.1.77" });
   const response = await far.post("/api/auth/login", { email: "ada@example.org", password: PASSWORD });
   assert.equal(response.status, 403);
@@ -165,12 +152,15 @@ withHouse("Accounts are refused over plain http from elsewhere, with what to do"
   assert.equal((await viaProxy.get("/api/auth/policy")).status, 403, "a proxy that nobody trusts may hide anybody");
 });
 
-withHouse("The operator may allow plain http by name", async (house) => {
+Deno.test("The operator may allow plain http by name", async () => {
+  await using house = await openTestHouse({ ingress: { allowHttp: true } });
   const token = await makeFirstAccountToken(house.accounts);
-  await house.visit({ address: "192.168.1.77" }).join("ada@example.org", { token });
-}, { ingress: { allowHttp: true } });
+  const { account } = await house.visit({ address: "192.168.1.77" }).join("ada@example.org", { token });
+  assert.equal(account.role, "admin");
+});
 
-withHouse("A request with a cookie that changes something must come from Rookery's own page", async (house) => {
+Deno.test("A request with a cookie that changes something must come from Rookery's own page", async () => {
+  await using house = await openTestHouse();
   const browser = house.visit();
   await browser.join("ada@example.org");
   const origins = ["http://localhost:9000", "null", "https://localhost:8000", "https://evil.example"];

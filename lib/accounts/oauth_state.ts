@@ -7,7 +7,6 @@ import { DomainError } from "../errors.ts";
 /** How long somebody may take at the other service, in seconds. */
 export const OAUTH_STATE_SECONDS = 600;
 
-/** What has to come back with the browser from a sign-in elsewhere. */
 const OAuthState = z.object({
   provider: ProviderName,
   state: z.string(),
@@ -21,6 +20,8 @@ const OAuthState = z.object({
   /** The session that the identity is to be linked to, or null to log in. */
   link: z.object({ userId: z.string(), sessionId: z.string().nullable() }).nullable(),
 });
+
+/** What has to come back with the browser from a sign-in elsewhere. */
 export type OAuthState = z.infer<typeof OAuthState>;
 
 /** Seals what waits in a cookie for a sign-in elsewhere: nobody can read, change or make it, and any runtime opens it. */

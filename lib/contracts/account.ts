@@ -23,7 +23,7 @@ export type ProviderName = z.infer<typeof ProviderName>;
 const EMAIL_CHARACTERS_MAX = 254;
 
 /** Fewest and most characters of a password: NIST SP 800-63B asks for eight, and hashing has to end. */
-export const PASSWORD_CHARACTERS = { min: 8, max: 128 } as const;
+const PASSWORD_CHARACTERS = { min: 8, max: 128 } as const;
 
 /** An address as accounts are told apart by: without space around it and in lower case. */
 export const Email = z.string().max(EMAIL_CHARACTERS_MAX).transform((text) => text.trim().toLowerCase())
@@ -45,7 +45,9 @@ export const GivenPassword = z.string().max(GIVEN_PASSWORD_UNITS_MAX);
 const Name = z.string().transform((text) => text.trim()).pipe(z.string().min(1).max(100));
 
 /** A secret of one use, as links carry it. */
-export const OneTimeToken = z.string().regex(/^[A-Za-z0-9_-]{43}$/, { error: "expected the token that the link holds" });
+export const OneTimeToken = z.string().regex(/^[A-Za-z0-9_-]{43}$/, {
+  error: "expected the token that the link holds",
+});
 
 /** A time as texts carry it, in UTC: RFC 3339. */
 const Time = z.iso.datetime({ offset: true });
