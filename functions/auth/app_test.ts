@@ -132,6 +132,9 @@ Deno.test("Cookies are for this host alone, unseen by scripts, and marked Secure
     assert.match(cookie, /^__Host-rookery_\w+=[^;]+; Max-Age=2592000; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
   }
   assert.equal(response.headers.get("cache-control"), "no-store");
+  const headers = { ...FAR.headers, host: "127.0.0.1:8000" };
+  const rewritten = await far.send("POST", "/api/auth/refresh", { headers });
+  assert.equal(rewritten.status, 200, "whatever Host the proxy sends, the page's address is PUBLIC_URL");
   const near = house.visit();
   await near.logIn("ada@example.org");
   assert.deepEqual([...near.cookies.keys()], ["rookery_session", "rookery_refresh"]);

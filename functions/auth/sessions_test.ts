@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
+import { SignJWT } from "jose";
 import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
 import { respondWithEvents } from "../_shared/sse.ts";
-import { type Browser, openTestHouse, PASSWORD, readRefusal, type TestHouse } from "../../tests/fixtures/accounts.ts";
+import {
+  type Browser,
+  openTestHouse,
+  PASSWORD,
+  readRefusal,
+  TEST_SECRET,
+  type TestHouse,
+} from "../../tests/fixtures/accounts.ts";
 import { readJson } from "../../tests/fixtures/http.ts";
 
 /** A function that says who asks, and one whose stream says something once and then waits for ever. */
@@ -186,4 +194,33 @@ Deno.test("ROOKERY_API_KEY goes on working beside accounts, and closes the machi
     401,
     "invalid_api_key",
   ]);
+});
+
+Deno.test("Users of Supabase Auth get in by its tokens with a profile of their own, as long as they are not suspended", async () => {
+  const foreign = { sharesSecret: true, findKey: null };
+  await using house = await openTestHouse({ foreign, more: createProbe });
+  const { database } = house.accounts;
+  const first = house.visit();
+  await first.join("ada@example.org");
+  const userId = crypto.randomUUID();
+  const insert = `insert into auth.users (instance_id, id, aud, role, email, encrypted_password, email_confirmed_at,
+    raw_app_meta_data, raw_user_meta_data, confirmation_token, recovery_token, email_change, email_change_token_new)
+    values ('00000000-0000-0000-0000-000000000000', $1, 'authenticated', 'authenticated', 'bob@example.org',
+      '$2a$10$abcdefghijklmnopqrstuv', now(), '{"provider":"email"}', '{"full_name":"Bob"}', '', '', '', '')`;
+  await database.asOwner((session) => session.query(insert, [userId]));
+  const token = await new SignJWT({ role: "authenticated", session_id: crypto.randomUUID(), is_anonymous: false })
+    .setProtectedHeader({ alg: "HS256", typ: "JWT" }).setSubject(userId).setAudience("authenticated")
+    .setIssuer("https://db.example.org/auth/v1").setIssuedAt().setExpirationTime("1h")
+    .sign(new TextEncoder().encode(TEST_SECRET));
+  const bob = house.visit();
+  const me = await readJson(await bob.send("GET", "/api/auth/me", key(token)));
+  assert.partialDeepStrictEqual(me, { kind: "session", role: "user", account: { id: userId, displayName: "Bob" } });
+  const made = await bob.send("POST", "/api/keys", { body: { name: "x", scopes: ["inference"] }, ...key(token) });
+  assert.equal(made.status, 201);
+  await database.asOwner((session) =>
+    session.query("update public.profiles set suspended_at = now() where id = $1", [userId])
+  );
+  assert.deepEqual(await readRefusal(await bob.send("GET", "/probe", key(token))), [403, "account_suspended"]);
+  await database.asOwner((session) => session.query("delete from auth.users where id = $1", [userId]));
+  assert.deepEqual(await readRefusal(await bob.send("GET", "/probe", key(token))), [401, "session_revoked"]);
 });
