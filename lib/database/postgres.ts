@@ -128,53 +128,55 @@ export class PostgresDatabase implements Database {
     const silence = new Deadline(waitMs + transactionMs + statementMs + SILENCE_MS, () => {
       return new DatabaseError("The database does not answer", { sqlState: "08006" });
     });
+    let session: TransactionSession | null = null;
     try {
       const done = pool.begin((connection) => {
         waiting.stop();
-        return this.#run(connection, { work, opening, transactionMs, waiting });
+        if (waiting.hasPassed) throw new Error("Nobody waits for this transaction any more");
+        // It is not waited for: the first statement travels right behind it.
+        connection.unsafe(opening).execute();
+        session = new TransactionSession((text, values) => runStatement(connection, text, values));
+        return runWork(session, work, transactionMs);
       });
       return await Promise.race([done as Promise<T>, waiting.passed, silence.passed]);
-    } catch (error) {
+    } catch (cause) {
+      const error = toDatabaseError(cause);
       if (isConnectionError(error)) this.#renew(pool);
-      throw toDatabaseError(error);
+      // TypeScript does not see that the callback gives it a value.
+      if (error instanceof DatabaseError) (session as TransactionSession | null)?.fail(error);
+      throw error;
     } finally {
       waiting.stop();
       silence.stop();
     }
   }
 
-  async #run<T>(
-    connection: postgres.TransactionSql,
-    { work, opening, transactionMs, waiting }: {
-      work: (session: Session) => Promise<T>;
-      opening: string;
-      transactionMs: number;
-      waiting: Deadline;
-    },
-  ): Promise<T> {
-    if (waiting.hasPassed) throw new Error("Nobody waits for this transaction any more");
-    // It is not waited for: the first statement travels right behind it.
-    connection.unsafe(opening).execute();
-    const session = new TransactionSession((text, values) => runStatement(connection, text, values));
-    try {
-      return await session.do(work, { transactionMs });
-    } catch (error) {
-      // The driver would roll back on a connection that may be somebody else's by then. It knows itself that it was
-      // lost and rejects the whole transaction, so that nothing waits for this promise.
-      if (isConnectionError(error)) return await new Promise<never>(() => {});
-      throw error;
-    }
-  }
-
   /**
-   * Takes new connections for everything that comes. The driver would connect lost ones again, and a transaction that
-   * did not hear of the loss yet would speak into them: outside of a transaction, and as the owner.
+   * Takes new connections for everything that comes. The driver connects lost ones again, and lets a transaction that lost
+   * its own speak into them: outside of a transaction, or in somebody else's.
    */
   #renew(pool: postgres.Sql): void {
     if (this.#pool !== pool || this.#hasClosed) return;
     this.options.log.warn("database_connection_lost");
     this.#pool = this.#connect();
     pool.end({ timeout: this.#limits.transactionMs / 1_000 }).catch(() => {});
+  }
+}
+
+/**
+ * Does `work`; after the loss of the connection it comes to nothing. The driver would roll back on a connection that may be
+ * somebody else's by then; it rejects the whole transaction by itself, so that nothing waits for this promise.
+ */
+async function runWork<T>(
+  session: TransactionSession,
+  work: (session: Session) => Promise<T>,
+  transactionMs: number,
+): Promise<T> {
+  try {
+    return await session.do(work, { transactionMs });
+  } catch (error) {
+    if (isConnectionError(error)) return await new Promise<never>(() => {});
+    throw error;
   }
 }
 

@@ -43,6 +43,11 @@ export class TransactionSession implements Session {
     }
   }
 
+  /** Ends it from outside, since the connection is lost: whatever still wants to speak hears `error`. */
+  fail(error: DatabaseError): void {
+    this.failure ??= error;
+  }
+
   /**
    * Does `work`, for at most `transactionMs`.
    *
