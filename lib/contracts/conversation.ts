@@ -213,6 +213,7 @@ const ExportedMessage = z.object({
   createdAt: PastTime,
   finishedAt: PastTime,
 });
+/** A message as exports hold it. */
 export type ExportedMessage = z.infer<typeof ExportedMessage>;
 
 const ExportedThread = z.object({ id: ExportedId, name: Title, rootMessageId: ExportedId.nullable() });
