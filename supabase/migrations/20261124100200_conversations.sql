@@ -41,7 +41,7 @@ create table public.messages (
   id uuid primary key default app.uuid_v7(),
   conversation_id uuid not null references public.conversations on delete cascade,
   thread_id uuid not null,
-  parent_id uuid,
+  parent_id uuid references public.messages,
   depth integer not null check (depth >= 0 and (depth = 0) = (parent_id is null)),
   message_type text not null
     check (message_type in ('user', 'assistant', 'system', 'tool', 'summary', 'note', 'image')),
@@ -63,16 +63,15 @@ create table public.messages (
   -- Pages of a conversation, in the order of time.
   unique (conversation_id, id)
 );
--- The keys hold the conversation, so that no link leads out of it.
-alter table public.messages add constraint messages_parent_id_fkey
-  foreign key (conversation_id, parent_id) references public.messages (conversation_id, id);
+-- These keys hold the conversation, so that no link leads out of it; for parents a trigger sees to it.
 alter table public.messages add constraint messages_thread_id_fkey
-  foreign key (conversation_id, thread_id) references public.threads (conversation_id, id)
-  deferrable initially deferred;
+  foreign key (conversation_id, thread_id) references public.threads (conversation_id, id);
 alter table public.threads add constraint threads_root_message_id_fkey
   foreign key (conversation_id, root_message_id) references public.messages (conversation_id, id)
   deferrable initially deferred;
-create index messages_parent_id_idx on public.messages (conversation_id, parent_id, id);
+-- By parent alone, so that walking down the tree has this one index to take and no plan can take a worse one.
+create index messages_parent_id_idx on public.messages (parent_id, id);
+create index messages_beginnings_idx on public.messages (conversation_id, id) where parent_id is null;
 create index messages_thread_id_idx on public.messages (conversation_id, thread_id, id);
 create index messages_author_id_idx on public.messages (author_id);
 create index threads_root_message_id_idx on public.threads (conversation_id, root_message_id);

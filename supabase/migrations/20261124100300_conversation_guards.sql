@@ -33,6 +33,22 @@ $$;
 create trigger messages_guard before update on public.messages
   for each row execute function app.guard_message();
 
+-- A message follows on one of its own conversation, one step deeper.
+create function app.guard_parent() returns trigger language plpgsql security definer
+set search_path = '' set enable_seqscan = off as $$
+declare
+  parent public.messages;
+begin
+  select * into parent from public.messages where id = new.parent_id;
+  if parent.conversation_id is distinct from new.conversation_id or new.depth <> parent.depth + 1 then
+    perform app.fail('not_found', 'The conversation has no such message to follow on');
+  end if;
+  return null;
+end
+$$;
+create trigger messages_guard_parent after insert on public.messages
+  for each row when (new.parent_id is not null) execute function app.guard_parent();
+
 create function app.guard_erasure() returns trigger language plpgsql security definer set search_path = '' as $$
 begin
   if not app.is_purging() then
@@ -48,7 +64,8 @@ create trigger messages_are_not_truncated before truncate on public.messages
   for each statement execute function app.refuse_change();
 
 -- Chunks follow each other without a gap while their answer is in progress, and never change.
-create function app.guard_chunk() returns trigger language plpgsql security definer set search_path = '' as $$
+create function app.guard_chunk() returns trigger language plpgsql security definer
+set search_path = '' set enable_seqscan = off as $$
 declare
   answer public.messages;
 begin
@@ -180,7 +197,8 @@ create trigger conversations_touch before update of title, model on public.conve
   for each row when (old.title is distinct from new.title or old.model is distinct from new.model)
   execute function app.touch_conversation();
 
-revoke execute on function app.is_purging(), app.guard_message(), app.guard_erasure(), app.guard_chunk(),
+revoke execute on function app.is_purging(), app.guard_message(), app.guard_parent(), app.guard_erasure(),
+  app.guard_chunk(),
   app.purge_account(), app.notify_chunks(), app.notify_end(), app.notify_conversation(uuid, text),
   app.notify_new_rows(), app.notify_member(), app.notify_stop(), app.notify_conversation_row(), app.touch_conversation()
   from public, anon, authenticated, service_role;

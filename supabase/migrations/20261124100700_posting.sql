@@ -1,5 +1,8 @@
 -- Conversations, their members and their messages. Each procedure that writes takes the conversation's row first, so
 -- that posting, moving and deleting in one conversation come one after the other.
+--
+-- "enable_seqscan = off" keeps what they do on the indexes, the checks of foreign keys included. Plans are kept for a
+-- session: one that was made while a table was small and without statistics would read all of it for every row.
 
 create function app.create_conversation(title text, model text default null)
 returns table (conversation_id uuid, thread_id uuid)
@@ -183,7 +186,7 @@ $$;
 -- Puts a new message in its place: in its parent's thread, or in a new one of which it is the root. What it holds of
 -- content, type and author is the caller's to say.
 create function app.insert_message(draft public.messages, thread_name text) returns uuid
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
   parent public.messages;
 begin
@@ -236,9 +239,16 @@ begin
 end
 $$;
 
+-- What follows on a message, from the index. As a function with this setting, because the planner, without statistics or
+-- with those of a small table, would rather read the whole conversation again for each step down the tree.
+create function app.children(parent uuid) returns setof public.messages
+language sql stable security definer set search_path = '' set enable_seqscan = off rows 1 as $$
+  select * from public.messages where parent_id = parent
+$$;
+
 -- A deletion marks the message and what follows on it; one mark brings back what went together.
 create function app.delete_message(message uuid) returns integer
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
   root public.messages := app.require_message(message, 'writer');
   mark timestamptz := clock_timestamp();
@@ -249,7 +259,7 @@ begin
     select id from public.messages where id = message and deleted_at is null
     union all
     select child.id from doomed
-    join public.messages child on child.conversation_id = root.conversation_id and child.parent_id = doomed.id
+    cross join lateral app.children(doomed.id) child
     where child.deleted_at is null
   )
   update public.messages set deleted_at = mark where id in (select id from doomed);
@@ -268,7 +278,7 @@ end
 $$;
 
 create function app.undelete_message(message uuid) returns integer
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
   root public.messages := app.require_message(message, 'writer');
   restored integer;
@@ -282,8 +292,7 @@ begin
     select id from public.messages where id = message and deleted_at is not null
     union all
     select child.id from returning_ones
-    join public.messages child on child.conversation_id = root.conversation_id
-      and child.parent_id = returning_ones.id
+    cross join lateral app.children(returning_ones.id) child
     where child.deleted_at = root.deleted_at
   )
   update public.messages set deleted_at = null where id in (select id from returning_ones);
@@ -297,7 +306,7 @@ revoke execute on function app.create_conversation(text, text), app.delete_conve
   app.purge_deleted(interval, integer), app.share(uuid, text, text), app.unshare(uuid, uuid), app.list_members(uuid),
   app.require_message(uuid, text), app.take_conversation(uuid), app.require_parent(uuid, uuid),
   app.insert_message(public.messages, text), app.post_message(uuid, uuid, text, text, text, text),
-  app.delete_message(uuid), app.undelete_message(uuid)
+  app.children(uuid), app.delete_message(uuid), app.undelete_message(uuid)
   from public, anon, authenticated, service_role;
 grant execute on function app.create_conversation(text, text), app.delete_conversation(uuid),
   app.undelete_conversation(uuid), app.purge_conversation(uuid), app.share(uuid, text, text),

@@ -44,7 +44,7 @@ $$;
 -- Stores the next chunks, `[{"kind", "body"}]`, and returns the number of the last one. With first_seq, the number of
 -- the first one given, it may be called again when the reply got lost: what is stored already is left out.
 create function app.append_chunks(message uuid, chunks jsonb, first_seq bigint default null) returns bigint
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
   answer app.answers := app.take_answer(message);
   last bigint;
@@ -85,7 +85,7 @@ $$;
 -- Ends an answer that has been taken, and returns the number of its last chunk.
 create function app.end_answer(
   answer app.answers, state text, content text, reasoning text, tool_calls jsonb, usage jsonb, error jsonb
-) returns bigint language plpgsql security definer set search_path = '' as $$
+) returns bigint language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 begin
   insert into public.message_chunks (message_id, seq, kind, body)
   values (answer.message_id, answer.last_seq + 1, 'done',

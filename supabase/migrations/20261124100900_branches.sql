@@ -1,8 +1,10 @@
 -- Walking the tree, moving parts of it, copying branches, bringing conversations in from outside.
 
 -- The message and its ancestors, root first, whichever threads they are in: a message's context, and no more.
+-- The settings keep it on the indexes, step by step.
 create function app.message_path(leaf uuid) returns setof public.messages
-language plpgsql stable security definer set search_path = '' rows 100 as $$
+language plpgsql stable security definer set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off rows 100 as $$
 begin
   perform app.require_message(leaf, 'reader');
   return query
@@ -21,7 +23,7 @@ $$;
 -- to a new one. Parents stay: order and links are kept, and threads within the subtree stay what they are. Returns the
 -- thread.
 create function app.move_subtree(message uuid, target_thread uuid default null, name text default null) returns uuid
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
   root public.messages := app.require_message(message, 'writer');
   target public.threads;
@@ -48,7 +50,7 @@ begin
     select root.id
     union all
     select child.id from moved
-    join public.messages child on child.conversation_id = root.conversation_id and child.parent_id = moved.id
+    cross join lateral app.children(moved.id) child
     where child.thread_id = root.thread_id
   )
   update public.messages set thread_id = target.id where id in (select id from moved);
@@ -59,7 +61,8 @@ $$;
 
 -- True if the ancestor is the message itself or above it.
 create function app.is_ancestor(ancestor uuid, message uuid) returns boolean
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
   with recursive path (id, parent_id) as (
     select id, parent_id from public.messages where id = message
     union all
@@ -110,41 +113,40 @@ $$;
 
 -- Copies into a conversation that is empty; returns the copy of the leaf.
 create function app.copy_path(leaf uuid, source_root_thread uuid, target uuid, target_root_thread uuid) returns uuid
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
   olds uuid[];
   news uuid[];
-  old_threads uuid[];
-  new_threads uuid[];
+  new_threads jsonb;
 begin
   select array_agg(path.id order by path.depth), array_agg(app.uuid_v7() order by path.depth)
   into olds, news from app.message_path(leaf) path;
   news := array(select id from unnest(news) id order by id);
-  select array_agg(found.id), array_agg(case when found.id = source_root_thread then target_root_thread
+  select jsonb_object_agg(found.id, case when found.id = source_root_thread then target_root_thread
     else app.uuid_v7() end)
-  into old_threads, new_threads
+  into new_threads
   from (select distinct thread_id as id from public.messages where id = any (olds)) found;
 
+  -- A thread of the copy begins at the first of its messages that is on the path.
   insert into public.threads (id, conversation_id, name, root_message_id)
-  select pair.new_id, target, thread.name,
-    (select made.id from unnest(olds, news) with ordinality as made (old_id, id, position)
-      join public.messages original on original.id = made.old_id
-      where original.thread_id = pair.old_id order by made.position limit 1)
-  from unnest(old_threads, new_threads) pair (old_id, new_id)
-  join public.threads thread on thread.id = pair.old_id
-  where pair.new_id <> target_root_thread;
+  select (new_threads ->> thread.id::text)::uuid, target, thread.name,
+    news[(select min(original.depth) + 1 from public.messages original
+      where original.thread_id = thread.id and original.id = any (olds))]
+  from public.threads thread
+  where new_threads ? thread.id::text and thread.id <> source_root_thread;
 
+  -- The depth of a message on a path is its position there.
   insert into public.messages (
     id, conversation_id, thread_id, parent_id, depth, message_type, content, reasoning, tool_calls, tool_call_id,
     state, model, usage, error, author_id, created_at, finished_at
   )
-  select pair.new_id, target, threads.new_id, news[pair.position - 1], original.depth, original.message_type,
-    original.content, original.reasoning, original.tool_calls, original.tool_call_id, original.state, original.model,
-    original.usage, original.error, original.author_id, original.created_at, original.finished_at
-  from unnest(olds, news) with ordinality as pair (old_id, new_id, position)
-  join public.messages original on original.id = pair.old_id
-  join unnest(old_threads, new_threads) threads (old_id, new_id) on threads.old_id = original.thread_id
-  order by pair.position;
+  select news[original.depth + 1], target, (new_threads ->> original.thread_id::text)::uuid, news[original.depth],
+    original.depth, original.message_type, original.content, original.reasoning, original.tool_calls,
+    original.tool_call_id, original.state, original.model, original.usage, original.error, original.author_id,
+    original.created_at, original.finished_at
+  from unnest(olds) old_id
+  join public.messages original on original.id = old_id
+  order by original.depth;
   return news[cardinality(news)];
 end
 $$;
@@ -187,12 +189,15 @@ $$;
 create function app.find_parents(messages jsonb, outside text[]) returns integer[]
 language plpgsql stable security definer set search_path = '' as $$
 declare
+  -- Looked up by key: with joins, the planner would guess how long the arrays are, and compare each with each.
+  positions jsonb := jsonb_object(outside, array(select generate_series(1, cardinality(outside)))::text[]);
   parents integer[];
 begin
-  select array_agg(coalesce(parent.position, 0)::integer order by given.position) into parents
-  from jsonb_array_elements(messages) with ordinality as given (message, position)
-  left join unnest(outside) with ordinality as parent (outside_id, position)
-    on parent.outside_id = given.message ->> 'parent_id';
+  parents := array(
+    select coalesce((positions ->> (given.message ->> 'parent_id'))::integer, 0)
+    from jsonb_array_elements(messages) with ordinality as given (message, position)
+    order by given.position
+  );
   if exists (
     select from jsonb_array_elements(messages) with ordinality as given (message, position)
     where (given.message ->> 'parent_id' is not null) <> (parents[given.position] > 0)
@@ -206,34 +211,33 @@ $$;
 
 create function app.insert_imported(
   conversation uuid, account uuid, messages jsonb, threads jsonb, outside text[], inside uuid[]
-) returns void language plpgsql security definer set search_path = '' as $$
+) returns void language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
   root_thread uuid := (select root_thread_id from public.conversations where id = conversation);
   parents integer[] := app.find_parents(messages, outside);
   depths integer[] := array_fill(0, array[coalesce(cardinality(outside), 0)]);
-  thread_names text[];
-  thread_ids uuid[];
+  ids jsonb := jsonb_object(outside, inside::text[]);
+  thread_ids jsonb;
 begin
   for position in 1 .. coalesce(cardinality(parents), 0) loop
     if parents[position] > 0 then
       depths[position] := depths[parents[position]] + 1;
     end if;
   end loop;
-  select array_agg(thread ->> 'id'), array_agg(app.uuid_v7()) into thread_names, thread_ids
+  select coalesce(jsonb_object_agg(thread ->> 'id', app.uuid_v7()), '{}') into thread_ids
   from jsonb_array_elements(threads) thread;
 
   insert into public.threads (id, conversation_id, name, root_message_id)
-  select pair.id, conversation, left(thread ->> 'name', 300), known.id
-  from jsonb_array_elements(threads) thread
-  join unnest(thread_names, thread_ids) pair (name, id) on pair.name = thread ->> 'id'
-  left join unnest(outside, inside) known (outside_id, id) on known.outside_id = thread ->> 'root_message_id';
+  select (thread_ids ->> (thread ->> 'id'))::uuid, conversation, left(thread ->> 'name', 300),
+    (ids ->> (thread ->> 'root_message_id'))::uuid
+  from jsonb_array_elements(threads) thread;
 
   insert into public.messages (
     id, conversation_id, thread_id, parent_id, depth, message_type, content, reasoning, tool_calls, tool_call_id,
     state, model, usage, error, author_id, created_at, finished_at, deleted_at
   )
-  select made.id, conversation, coalesce(thread.id, root_thread),
-    case when made.parent > 0 then inside[made.parent] end, made.depth,
+  select inside[given.position], conversation, coalesce((thread_ids ->> read.thread_id)::uuid, root_thread),
+    case when parents[given.position] > 0 then inside[parents[given.position]] end, depths[given.position],
     read.message_type, coalesce(read.content, ''), read.reasoning, nullif(read.tool_calls, 'null'), read.tool_call_id,
     -- Nobody writes it here.
     case when read.state = 'in_progress' then 'interrupted' else coalesce(read.state, 'complete') end,
@@ -241,14 +245,14 @@ begin
     case when read.message_type <> 'assistant' then account end,
     coalesce(read.created_at, now()), coalesce(read.finished_at, read.created_at, now()), read.deleted_at
   from jsonb_array_elements(messages) with ordinality as given (message, position)
-  join unnest(inside, parents, depths) with ordinality as made (id, parent, depth, position) using (position)
   cross join lateral jsonb_to_record(given.message) as read (
     thread_id text, message_type text, content text, reasoning text, tool_calls jsonb, tool_call_id text, state text,
     model text, usage jsonb, error jsonb, created_at timestamptz, finished_at timestamptz, deleted_at timestamptz
   )
-  left join unnest(thread_names, thread_ids) thread (name, id) on thread.name = read.thread_id
-  order by made.id;
-exception when not_null_violation or check_violation or foreign_key_violation or invalid_datetime_format then
+  order by given.position;
+exception when not_null_violation or check_violation or unique_violation or foreign_key_violation
+  or invalid_datetime_format or datetime_field_overflow or invalid_parameter_value
+then
   perform app.fail('invalid_request', 'Cannot import this: a message or thread lacks what it must have');
 end
 $$;
