@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { createApp as createAuth } from "../functions/auth/app.ts";
 import { createApp as createChatCompletions } from "../functions/chat-completions/app.ts";
 import { createApp as createCompletions } from "../functions/completions/app.ts";
 import { createApp as createEmbeddings } from "../functions/embeddings/app.ts";
+import { createApp as createKeys } from "../functions/keys/app.ts";
 import { createApp as createModels } from "../functions/models/app.ts";
 import { createApp as createOllama } from "../functions/ollama/app.ts";
 import { createApp as createResponses } from "../functions/responses/app.ts";
@@ -9,6 +11,8 @@ import { createApp as createStatus } from "../functions/status/app.ts";
 import { createApp as createTokenize } from "../functions/tokenize/app.ts";
 import { mountFunctions } from "../functions/_shared/mount.ts";
 import { silentLogger } from "../lib/log.ts";
+import { createTestAccounts } from "./fixtures/accounts.ts";
+import { createClosedDatabase } from "./fixtures/closed_database.ts";
 import { createEmptyCatalog } from "./fixtures/empty_catalog.ts";
 import { ScriptedInference } from "./fixtures/scripted_inference.ts";
 
@@ -19,18 +23,28 @@ interface Operation {
   responses: Record<string, { description: string; content?: Record<string, { schema: object }> }>;
 }
 
+/** What says in its path alone what is to be done. */
+const BODILESS = /^(POST \/api\/auth\/(logout|refresh)|DELETE \/api\/(keys|auth\/(sessions|identities))(\/.*)?)$/;
+
+/** What another site's page posts. */
+const FORMS = new Set(["POST /api/auth/oauth/{provider}/callback"]);
+
 const edge = { apiKey: null, allowedHosts: [], allowedOrigins: [], log: silentLogger };
 const creators = [
+  createAuth,
   createChatCompletions,
   createCompletions,
   createEmbeddings,
+  createKeys,
   createModels,
   createOllama,
   createResponses,
   createStatus,
   createTokenize,
 ];
-const parts = { inference: new ScriptedInference(), library: createEmptyCatalog(), edge };
+const database = createClosedDatabase();
+const accounts = createTestAccounts(database);
+const parts = { accounts, database, inference: new ScriptedInference(), library: createEmptyCatalog(), edge };
 const functions = creators.map((create) => create(parts));
 
 async function readDocument(): Promise<{ text: string; operations: Map<string, Operation> }> {
@@ -56,7 +70,8 @@ Deno.test("/openapi.json says of every route what it does, takes, answers and fa
   for (const [name, { summary, requestBody, responses }] of operations) {
     assert.ok(summary, `${name} has no summary`);
     if (/^(POST|DELETE)/.test(name)) {
-      assert.ok(requestBody?.content["application/json"]?.schema, `${name} has no body`);
+      const content = requestBody?.content[FORMS.has(name) ? "application/x-www-form-urlencoded" : "application/json"];
+      assert.ok(BODILESS.test(name) ? requestBody === undefined : content?.schema, `${name} has no body`);
       for (const status of ["400", "404", "413", "415", "429"]) assert.ok(responses[status], `${name} lacks ${status}`);
     }
     assert.ok(responses["403"], `${name} lacks 403`);
