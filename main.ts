@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import config from "./deno.json" with { type: "json" };
+import { createApp as createAdmin } from "./functions/admin/app.ts";
 import { createApp as createAuth } from "./functions/auth/app.ts";
 import { createApp as createChatCompletions } from "./functions/chat-completions/app.ts";
 import { createApp as createCompletions } from "./functions/completions/app.ts";
@@ -20,6 +21,7 @@ import { mountFunctions } from "./functions/_shared/mount.ts";
 import { makeFirstAccountToken } from "./lib/accounts/sign_up.ts";
 import { type Catalog, openCatalog } from "./lib/catalog/catalog.ts";
 import { measureFreeBytes, requireSpace } from "./lib/catalog/disk.ts";
+import { Pulls } from "./lib/catalog/pulls.ts";
 import type { ModelDescription, ModelFile } from "./lib/contracts/model.ts";
 import type { Database } from "./lib/database/database.ts";
 import { createPulse } from "./lib/database/pulse.ts";
@@ -207,16 +209,29 @@ async function live(place: Place, parts: Parts): Promise<void> {
 
 /** Lets requests in to every function. */
 function serve(
-  { settings, log, door, catalog, ingress }: Place,
+  { settings, folder, log, door, catalog, ingress }: Place,
   { models, database, inference, house }: Parts & { inference: Inference; house: House },
 ): void {
-  const { apiKey, host, allowedHosts, allowedOrigins } = settings;
+  const { apiKey, host, databaseUrl, allowedHosts, allowedOrigins } = settings;
   const { accounts, principals, runner, feed } = house;
   const hosts = [...allowedHosts, host];
   const edge: EdgeOptions = { apiKey, principals, ingress, allowedHosts: hosts, allowedOrigins, log };
   const library = watchLibrary(catalog, models.installed);
-  const parts = { accounts, database, runner, feed, inference, library, edge, readDatabase: createPulse(database) };
+  const parts = {
+    accounts,
+    database,
+    databaseKind: databaseUrl === null ? "embedded" as const : "server" as const,
+    readDatabase: createPulse(database),
+    backupsDir: folder.backups,
+    runner,
+    feed,
+    inference,
+    library,
+    pulls: new Pulls(library),
+    edge,
+  };
   const creators = [
+    createAdmin,
     createAuth,
     createChatCompletions,
     createCompletions,

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { backUpInto } from "../database/backup_folder.ts";
 import { type Database, DatabaseError, toDomainError } from "../database/database.ts";
 import { migrate, readBlueprint } from "../database/migrate.ts";
 import { openPglite } from "../database/pglite.ts";
@@ -18,7 +19,7 @@ export interface DatabasePlace {
 }
 
 /**
- * Opens the database of accounts and conversations, and brings it to what this Rookery needs.
+ * Opens the database of accounts and conversations, and brings it to what this Rookery needs, with a backup before.
  *
  * @throws {DomainError} `database_unavailable` that says what keeps it from opening; `data_incompatible` for data of a
  *   newer Rookery; `already_running`, `disk_full`.
@@ -31,7 +32,11 @@ export async function openDatabase(place: DatabasePlace): Promise<Database> {
     return url === null ? await openPglite({ folder: folder.database, log }) : await openPostgres({ url, log });
   });
   try {
-    const { applied, version } = await explain(place, () => migrate(database, blueprint));
+    const onBeforeChange = async () => {
+      const { path } = await backUpInto(database, folder.backups);
+      log.info("database_backed_up", { path });
+    };
+    const { applied, version } = await explain(place, () => migrate(database, blueprint, { onBeforeChange }));
     const openMs = Math.round(performance.now() - began);
     log.info("database_opened", { kind: url === null ? "embedded" : "server", version, applied, openMs });
     return database;
