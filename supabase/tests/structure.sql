@@ -43,10 +43,10 @@ $$, $$ values
   ('authenticated: append_chunks begin_answer can_write change_password create_api_key create_conversation '
     'create_invitation create_reset_token current_user_id delete_account delete_conversation delete_message '
     'delete_user finish_answer fork_conversation import_messages is_admin is_member is_reader_of_message '
-    'link_identity list_api_keys list_chunks list_conversations list_identities list_members list_messages '
-    'list_sessions list_settings list_users message_path move_subtree post_message purge_conversation read_audit '
-    'record_event record_export request_stop revoke_api_key revoke_other_sessions revoke_session set_role set_setting '
-    'share sign_up_policy suspend '
+    'link_identity list_all_api_keys list_all_sessions list_api_keys list_chunks list_conversations list_identities '
+    'list_invitations list_members list_messages list_sessions list_settings list_users message_path move_subtree '
+    'post_message purge_conversation read_audit record_event record_export request_stop revoke_api_key '
+    'revoke_invitation revoke_other_sessions revoke_session set_role set_setting share sign_up_policy suspend '
     'undelete_conversation undelete_message unlink_identity unshare unsuspend'),
   ('service_role: append_chunks create_first_admin_token finish_answer interrupt_stale_answers prune_chunks '
     'purge_deleted purge_expired touch_answers')
