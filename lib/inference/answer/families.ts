@@ -144,8 +144,9 @@ export const ANALYSIS: ThoughtFormat = {
   empty: "<|channel|>analysis<|message|><|end|><|start|>assistant",
 };
 
-/** How gpt-oss begins a call, up to the function's name, and an answer, up to its text. */
+/** How gpt-oss begins a call, up to the function's name. */
 export const HARMONY_CALL = "<|channel|>commentary to=functions.";
+/** How gpt-oss begins an answer, up to its text. */
 export const HARMONY_FINAL = "<|channel|>final<|message|>";
 
 /** The thoughts that a template's text speaks of, or null when it knows none. */
