@@ -139,10 +139,10 @@ export class PrefixCache {
   async persist(): Promise<void> {
     if (!this.#store.keepsOnDisk) return;
     for (const sequence of this.#sequences.sequences.toSorted((a, b) => b.lastUse - a.lastUse)) {
-      if (sequence.busy) continue;
-      await this.#keepBefore(sequence, 0);
-      await this.#store.persist();
+      const kept = sequence.busy ? null : await this.#keepBefore(sequence, 0);
+      if (kept !== null) await this.#store.persist([kept]);
     }
+    await this.#store.persist();
   }
 
   #findSources(owner: string, prompt: readonly number[]): Source[] {
@@ -174,21 +174,21 @@ export class PrefixCache {
     return checkpoints.findLast(({ length }) => length <= shared)?.length ?? 0;
   }
 
-  /** Keeps what a sequence holds before all but its first `tokensLeft` tokens are overwritten. */
-  async #keepBefore(sequence: Sequence, tokensLeft: number): Promise<void> {
+  /** Keeps what a sequence holds before all but its first `tokensLeft` tokens are overwritten; null when that is nothing new. */
+  async #keepBefore(sequence: Sequence, tokensLeft: number): Promise<StoredState | null> {
     const { owner, tokens, lastUsedMs } = sequence;
-    if (owner === null || tokens.length - tokensLeft < TOKENS_WORTH_KEEPING) return;
-    if (!this.#store.keepsInMemory && !this.#store.keepsOnDisk) return;
+    if (owner === null || tokens.length - tokensLeft < TOKENS_WORTH_KEEPING) return null;
+    if (!this.#store.keepsInMemory && !this.#store.keepsOnDisk) return null;
     const hash = hashOwner(owner);
-    if (this.#store.holds(hash, tokens)) return;
+    if (this.#store.holds(hash, tokens)) return null;
     const startedAt = performance.now();
     const state = await this.#save(sequence, { partial: false });
-    if (state === null) return;
+    if (state === null) return null;
     this.#learn("copyMsPerToken", (performance.now() - startedAt) / tokens.length);
     // Checkpoints go along when nothing of them is needed here.
     const checkpoints = tokensLeft === 0 ? sequence.checkpoints.splice(0) : [];
     for (const checkpoint of checkpoints) this.#store.release(checkpoint.state.bytes);
-    await this.#store.put({ owner: hash, tokens: [...tokens], state, checkpoints, lastUsedMs });
+    return await this.#store.put({ owner: hash, tokens: [...tokens], state, checkpoints, lastUsedMs });
   }
 
   /** Null when there is no room for a copy: what cannot be kept is read again, and nobody's answer fails for it. */

@@ -101,15 +101,17 @@ export class StateStore {
   /** Keeps a state and its checkpoints, which are the store's from now on. */
   async put(
     kept: HeldPlace & { owner: string; tokens: readonly number[]; lastUsedMs: number },
-  ): Promise<void> {
+  ): Promise<StoredState> {
     const { owner, tokens, state, checkpoints, lastUsedMs } = kept;
     for (const stored of this.find(owner)) {
       if (stored === this.#pinned) continue;
       if (commonPrefixLength(stored.tokens, tokens) === stored.tokens.length) await this.#drop(stored);
     }
-    this.#stored.add({ owner, tokens, place: { state, checkpoints }, lastUse: ++this.#uses, lastUsedMs });
+    const added = { owner, tokens, place: { state, checkpoints }, lastUse: ++this.#uses, lastUsedMs };
+    this.#stored.add(added);
     this.#memoryBytes += bytesOf(kept);
     await this.#makeRoom(0);
+    return added;
   }
 
   /** Counts a checkpoint of a live sequence; false when there is no room for it. */
@@ -160,13 +162,13 @@ export class StateStore {
     }
   }
 
-  /** Writes everything that is in memory to disk, latest used first, as far as it may be kept there. */
-  async persist(): Promise<void> {
+  /** Writes what is in memory to disk, as far as it may be kept there: everything, latest used first, unless told what. */
+  async persist(wanted: readonly StoredState[] = this.#listHeld().reverse()): Promise<void> {
     if (!this.keepsOnDisk) return;
-    for (const stored of this.#listHeld().reverse()) {
+    for (const stored of wanted) {
       // One after another: nothing is given up because the disk is slow.
       await this.#writing;
-      await this.#spill(stored);
+      if (this.#stored.has(stored)) await this.#spill(stored);
     }
     await this.#writing;
   }
