@@ -44,19 +44,19 @@ async function provideStarter(): Promise<string> {
   return `${folder}/models/${STARTER}.gguf`;
 }
 
-/** Measures one model in `count` rounds, after one that warms both servers up and is thrown away. */
+/** Measures one model in `count` rounds. Each round begins with a question that nobody measures. */
 async function measureModel(model: ServedModel, llamaServer: string | null, count: number): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const rookery = stack.use(await startRookery(model, folder));
   const context = await readServedContext(rookery);
   const other = llamaServer === null ? null : stack.use(await startLlamaServer(model, llamaServer, context));
   const rounds: Round[] = [];
-  for (let round = 0; round <= count; round++) {
+  for (let round = 1; round <= count; round++) {
     const measure = async (server: typeof rookery) => await measureServer(server, model.id, round);
     const early = round % 2 === 0 && other !== null ? await measure(other) : null;
     const own = await measure(rookery);
     const late = round % 2 === 1 && other !== null ? await measure(other) : null;
-    if (round > 0) rounds.push({ rookery: own, other: early ?? late });
+    rounds.push({ rookery: own, other: early ?? late });
   }
   print(`\n### ${model.id}\n`);
   print(describeServing(context, llamaServer !== null));
