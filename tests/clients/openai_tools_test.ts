@@ -162,9 +162,11 @@ const EMBEDDINGS: Checks<OpenAI> = {
   },
 };
 
-const LEAVING: Checks<OpenAI> = {
+/** A tool whose call takes long. */
+const Text = z.strictObject({ text: z.string().min(1500) });
+
+const BREAKS: Checks<OpenAI> = {
   async "a call and a response that are left free their places"({ client, model, rookery }) {
-    const Text = z.strictObject({ text: z.string().min(1500) });
     const stream = client.chat.completions.stream({
       model,
       messages: [{ role: "user", content: STORY }],
@@ -180,11 +182,22 @@ const LEAVING: Checks<OpenAI> = {
     }
     await assertIdle(rookery);
   },
+
+  async "a call that breaks off with the worker is an error, and the next one is answered"({ client, model, rookery }) {
+    const tools = [zodFunction({ name: "write", parameters: Text })];
+    const messages: Messages = [{ role: "user", content: STORY }];
+    const stream = client.chat.completions.stream({ model, messages, tools, tool_choice: "required" });
+    const pid = Number(/"event":"worker_started","pid":(\d+)/.exec(rookery.output)![1]);
+    stream.once("tool_calls.function.arguments.delta", () => Deno.kill(pid, "SIGKILL"));
+    await assert.rejects(stream.done(), (error) => error instanceof OpenAI.APIError && error.code === "engine_gone");
+    const ask = { model, messages: ASKED, tools: [TOOL], tool_choice: NAMED };
+    assert.equal((await client.chat.completions.create(ask)).choices[0]!.finish_reason, "tool_calls");
+  },
 };
 
 testClient("OpenAI's own library calls tools, asks for schemas and embeds", {
   connect: (url) => new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0 }),
-  checks: { ...TOOLS, ...SCHEMAS, ...RESPONSES, ...EMBEDDINGS, ...LEAVING },
+  checks: { ...TOOLS, ...SCHEMAS, ...RESPONSES, ...EMBEDDINGS, ...BREAKS },
 });
 
 function multiply(a: readonly number[], b: readonly number[]): number {
