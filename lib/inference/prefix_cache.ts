@@ -100,8 +100,9 @@ export class PrefixCache {
   }
 
   /**
-   * Told after each batch that read a part of a prompt. Where a sequence forgets, it is marked at distances and right
-   * before the prompt's last chunk, so that its answer can be had again, or another question be asked there.
+   * Told before the first and after each batch that reads a part of a prompt. Where a sequence forgets, it is marked at
+   * distances and right before the prompt's last chunk, so that its answer can be had again, or another question be asked
+   * there.
    */
   async notePrefill(
     sequence: Sequence,
@@ -211,7 +212,8 @@ export class PrefixCache {
     if (held === null) return;
     if (source.kind === "disk") this.#learn("diskMsPerToken", (performance.now() - startedAt) / stored.tokens.length);
     const taken = await this.#load(sequence, { owner, prompt, tokens: stored.tokens, held });
-    await this.#store.settle(stored, held);
+    const { length } = sequence.tokens;
+    sequence.checkpoints = await this.#store.settle(stored, held, { length, usedUp: length === stored.tokens.length });
     if (!taken) await this.#store.drop(stored);
   }
 
@@ -221,7 +223,6 @@ export class PrefixCache {
     if (!await this.#decoder.loadState(sequence.index, { state: id, partialLength: null })) return false;
     sequence.owner = owner;
     sequence.tokens = [...tokens];
-    // The checkpoints belong to the source and stay there.
     await this.#shorten(sequence, sharedLength(tokens, prompt), held.checkpoints);
     return true;
   }

@@ -35,10 +35,14 @@ function open(
     assert.ok(sequence !== null);
     decoder.claim(sequence.index, owner);
     const cached = sequence.tokens.length;
-    while (sequence.tokens.length < prompt.length) {
-      await decode(sequence, prompt.slice(sequence.tokens.length, sequence.tokens.length + 64));
+    const note = async () => {
       const tokensLeft = prompt.length - sequence.tokens.length;
       await cache.notePrefill(sequence, { tokensLeft, chunkTokens: 64 });
+    };
+    await note();
+    while (sequence.tokens.length < prompt.length) {
+      await decode(sequence, prompt.slice(sequence.tokens.length, sequence.tokens.length + 64));
+      await note();
     }
     if (answer.length > 0) await decode(sequence, answer);
     assert.deepEqual(decoder.tokensOf(sequence.index), [...prompt, ...answer]);
@@ -137,6 +141,24 @@ Deno.test("PrefixCache goes back to a checkpoint where the model has forgotten",
   assert.equal(await ask("ada", [...count(1, 100), 5]), 0, "before that there is none");
   assert.equal(await ask("ada", count(1, 250)), 192, "what was pushed out has kept its checkpoints");
   assert.ok(decoder.loads.some(({ partialLength }) => partialLength === 192));
+});
+
+Deno.test("PrefixCache marks where a short question begins, and keeps earlier marks through memory and disk", async () => {
+  await inFolder(async (dir) => {
+    for (const memoryBytesMax of [1e6, 3_000]) {
+      const files = new StateFiles({ dir: `${dir}/${memoryBytesMax}`, fingerprint: "print", bytesMax: 1e6 });
+      const { ask } = open({ windowTokens: 10, memoryBytesMax, files });
+      const [first, answer] = [count(1, 200), count(900, 80)];
+      await ask("ada", first, answer);
+      await ask("bob", count(1, 100));
+      const second = [...first, ...answer, ...count(2_000, 20)];
+      assert.equal(await ask("ada", second, [7]), 280);
+      await ask("bob", count(1, 110));
+      assert.equal(await ask("ada", [...second.slice(0, -5), 3]), 280, "the same question, put in another way");
+      await ask("bob", count(1, 120));
+      assert.equal(await ask("ada", [...first.slice(0, -5), 3]), 192, "the one before");
+    }
+  });
 });
 
 Deno.test("PrefixCache lets checkpoints go with what they were of", async () => {

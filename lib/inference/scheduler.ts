@@ -199,6 +199,7 @@ export class Scheduler implements AsyncDisposable {
       if (run.sequence === null) throw new Error("No sequence is free");
       run.cachedTokens = run.sequence.tokens.length;
       run.sampler = decoder.createSampler(job.sampler);
+      await this.#notePrefill([{ run, sequence: run.sequence }], cache);
     } catch (cause) {
       return this.#failComputing(run, cause);
     }
@@ -238,7 +239,7 @@ export class Scheduler implements AsyncDisposable {
     }
   }
 
-  async #notePrefill(pieces: readonly Piece[], cache: PrefixCache): Promise<void> {
+  async #notePrefill(pieces: readonly Pick<Piece, "run" | "sequence">[], cache: PrefixCache): Promise<void> {
     for (const { run, sequence } of pieces) {
       if (run.phase !== "prefill") continue;
       const tokensLeft = run.job.promptTokens.length - sequence.tokens.length;

@@ -141,9 +141,29 @@ export class StateStore {
     return await this.#import(content);
   }
 
-  /** Lets go what {@linkcode fetch} brought from disk; what is kept in memory stays. */
-  async settle(stored: StoredState, fetched: HeldPlace): Promise<void> {
-    if (stored.place !== fetched) await this.#dropHeld(fetched);
+  /**
+   * Done with what {@linkcode fetch} gave. What is in memory stays there, unless it was `used up`: then it goes, since the
+   * sequence holds all of it. What came from disk goes, since it is still there. In both cases the caller is given the
+   * checkpoints up to `length` that it may keep: they are counted like reserved ones, and its own from now on.
+   */
+  async settle(
+    stored: StoredState,
+    fetched: HeldPlace,
+    { length, usedUp }: { length: number; usedUp: boolean },
+  ): Promise<Checkpoint[]> {
+    const isInMemory = stored.place === fetched;
+    if (isInMemory && !usedUp) return [];
+    if (isInMemory) {
+      this.#stored.delete(stored);
+      this.#memoryBytes -= bytesOf(fetched);
+    }
+    await this.#options.decoder.dropState(fetched.state.id);
+    const given: Checkpoint[] = [];
+    for (const checkpoint of fetched.checkpoints) {
+      if (checkpoint.length <= length && await this.reserve(checkpoint.state.bytes)) given.push(checkpoint);
+      else await this.#options.decoder.dropState(checkpoint.state.id);
+    }
+    return given;
   }
 
   /** A state that turned out to be of no use. */

@@ -103,8 +103,31 @@ Deno.test("StateStore moves to disk what has no place in memory, with its checkp
     const held = await store.fetch(stored);
     assert.deepEqual(decoder.states.get(held!.state.id), new Uint8Array(100).fill(100));
     assert.deepEqual(held!.checkpoints.map(({ length, state }) => [length, state.bytes]), [[1, 20]]);
-    await store.settle(stored, held!);
-    assert.equal(decoder.states.size, 0);
+    const given = await store.settle(stored, held!, { length: 1, usedUp: false });
+    assert.deepEqual(
+      [given.length, decoder.states.size, store.memoryBytes],
+      [1, 1, 20],
+      "the caller has its checkpoint",
+    );
+    assert.deepEqual(placesOf(store), ["1,5 disk", "2 disk"]);
+  });
+});
+
+Deno.test("StateStore lets go of a state that was used up, and gives its checkpoints away as far as they are wanted", async () => {
+  await inFolder(async ({ decoder, open, put }) => {
+    const store = open(1_000);
+    await put(store, { tokens: [1, 5], marked: 20 });
+    for (const [usedUp, length, given] of [[false, 2, 0], [true, 2, 1]] as const) {
+      const stored = find(store);
+      const held = await store.fetch(stored);
+      assert.equal((await store.settle(stored, held!, { length, usedUp })).length, given);
+    }
+    assert.deepEqual([placesOf(store), store.memoryBytes, decoder.states.size], [[], 20, 1]);
+    await put(store, { tokens: [1, 5], marked: 20 });
+    const stored = find(store);
+    const held = await store.fetch(stored);
+    assert.deepEqual(await store.settle(stored, held!, { length: 0, usedUp: true }), []);
+    assert.deepEqual([store.memoryBytes, decoder.states.size], [20, 1]);
   });
 });
 
@@ -123,7 +146,7 @@ Deno.test("StateStore serves a state that is still being written", async () => {
     assert.equal(held?.state.bytes, 100);
     assert.deepEqual(placesOf(store), ["1 disk"]);
     assert.equal(store.memoryBytes, 0);
-    await store.settle(find(store), held!);
+    await store.settle(find(store), held!, { length: 1, usedUp: true });
     assert.equal(decoder.states.size, 0);
   });
 });
