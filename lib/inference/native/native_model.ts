@@ -175,7 +175,7 @@ export class NativeModel {
     this.#library.llama_model_free(this.#model);
     throw new DomainError(
       "not_enough_memory",
-      `Cannot make ${sequences} contexts of ${contextTokens} tokens: there is not enough memory; ` +
+      `There is not enough memory for ${sequences} × ${contextTokens} tokens of context; ` +
         "lower ROOKERY_CONTEXT or ROOKERY_SEQUENCES",
     );
   }
