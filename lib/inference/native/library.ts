@@ -29,6 +29,7 @@ const SYMBOLS = {
   llama_init_from_model: { parameters: ["pointer", CONTEXT_PARAMS], result: "pointer" },
   llama_free: { parameters: ["pointer"], result: "void" },
   llama_n_ctx_seq: { parameters: ["pointer"], result: "u32" },
+  llama_attach_threadpool: { parameters: ["pointer", "pointer", "pointer"], result: "void" },
   llama_set_n_threads: { parameters: ["pointer", "i32", "i32"], result: "void" },
   llama_decode: { parameters: ["pointer", BATCH], result: "i32" },
   llama_get_logits_ith: { parameters: ["pointer", "i32"], result: "pointer" },

@@ -6,6 +6,7 @@ import type { BatchSpeed } from "../calibrate.ts";
 import { type LlamaLibrary, type NativePointer, openLlamaLibrary, toCString } from "./library.ts";
 import { NativeSampler, type SamplerHome } from "./native_sampler.ts";
 import type { LoadOptions, NativeEntry } from "./protocol.ts";
+import { ThreadPool } from "./thread_pool.ts";
 import { BatchBuffer, CandidateBuffer, checkLayout, setContextParams, setModelParams } from "./structs.ts";
 
 /** `LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY`: sliding windows and recurrent states alone. */
@@ -25,6 +26,7 @@ export class NativeModel {
   readonly #home: SamplerHome;
   readonly #memory: Deno.PointerValue;
   readonly #batch: BatchBuffer;
+  readonly #threads: ThreadPool | null;
   readonly #samplers = new Map<number, NativeSampler>();
   /** Tokens that a sliding window looks back; 0 when no layer has one. */
   readonly #windowTokens: number;
@@ -51,10 +53,17 @@ export class NativeModel {
     this.#home = { library: this.#library, context, vocabulary, vocabularyTokens, candidates };
     this.#memory = this.#library.llama_get_memory(context);
     this.#batch = new BatchBuffer(batchTokensMax);
+    const threads = navigator.hardwareConcurrency;
+    this.#threads = ThreadPool.attach(this.#library, { libraryPath: options.libraryPath, context, threads });
     const { llama_model_n_swa, llama_model_is_recurrent, llama_model_is_hybrid } = this.#library;
     this.#windowTokens = llama_model_n_swa(this.#model);
     this.forgets = this.#windowTokens > 0 || llama_model_is_recurrent(this.#model) ||
       llama_model_is_hybrid(this.#model);
+  }
+
+  /** Whether its threads stay from one batch to the next. */
+  get keepsThreads(): boolean {
+    return this.#threads !== null;
   }
 
   createSampler({ sampler, ...options }: SamplerOptions & { sampler: number }): void {
@@ -163,6 +172,7 @@ export class NativeModel {
     for (const sampler of this.#samplers.keys()) this.disposeSampler({ sampler });
     this.#states.clear();
     this.#library.llama_free(this.#home.context);
+    this.#threads?.[Symbol.dispose]();
     this.#library.llama_model_free(this.#model);
   }
 

@@ -29,6 +29,9 @@ export const CONTEXT_PARAMS: Deno.NativeStructType = {
   ],
 };
 
+/** `struct ggml_threadpool_params`: a mask of 512 cores, a count, a priority, a level of polling, two flags. */
+export const THREAD_POOL_PARAMS_BYTES = 512 + 3 * 4 + 4;
+
 /** Offsets of the fields that Rookery sets, in bytes. */
 const MODEL_OFFSETS = { gpuLayers: 16, progressCallback: 48 } as const;
 const CONTEXT_OFFSETS = {
