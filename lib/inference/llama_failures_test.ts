@@ -11,18 +11,22 @@ interface Failure {
   message: string;
 }
 
-skipUnless(testModel("smollm2-135m"), "LlamaEngine under misuse", (path) => {
-  /** What came of a misuse; the process has to end by itself, in peace. */
-  async function misuse<Result>(name: string): Promise<Result> {
-    const args = ["run", "--quiet", "--no-prompt", "-A", SCRIPT.pathname, name, path];
-    const { code, signal, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, env: { NO_COLOR: "1" } })
-      .output();
-    const said = new TextDecoder().decode(stderr);
-    assert.deepEqual([code, signal], [0, null], said);
-    return JSON.parse(new TextDecoder().decode(stdout).trimEnd().split("\n").at(-1)!);
-  }
+/** What came of a misuse; the process has to end by itself, in peace. */
+async function runMisuse<Result>(name: string, path: string): Promise<Result> {
+  const args = ["run", "--quiet", "--no-prompt", "-A", SCRIPT.pathname, name, path];
+  const { code, signal, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, env: { NO_COLOR: "1" } })
+    .output();
+  const said = new TextDecoder().decode(stderr);
+  assert.deepEqual([code, signal], [0, null], said);
+  return JSON.parse(new TextDecoder().decode(stdout).trimEnd().split("\n").at(-1)!);
+}
 
-  const codesOf = (results: readonly Failure[]) => [...new Set(results.map(({ code }) => code))];
+function codesOf(results: readonly Failure[]): (string | null)[] {
+  return [...new Set(results.map(({ code }) => code))];
+}
+
+skipUnless(testModel("smollm2-135m"), "LlamaEngine under misuse", (path) => {
+  const misuse = <Result>(name: string) => runMisuse<Result>(name, path);
 
   Deno.test("NativeThread says that there is no library, and goes on without a model", async () => {
     const { result, again } = await misuse<Record<"result" | "again", Failure>>("wrong library");

@@ -1,4 +1,4 @@
-import type { Checkpoint } from "./state_store.ts";
+import type { Checkpoint } from "./batch_decoder.ts";
 
 /** One sequence of a context: the tokens whose key-value state it holds, and whose they are. */
 export interface Sequence {

@@ -1,13 +1,6 @@
-import type { BatchDecoder, HeldState } from "./batch_decoder.ts";
+import type { BatchDecoder, Checkpoint, HeldState } from "./batch_decoder.ts";
 import { commonPrefixLength } from "./sequence_store.ts";
 import type { StateContent, StateFile, StateFiles } from "./state_files.ts";
-
-/** The state of what a sequence would forget, at an earlier length of it. */
-export interface Checkpoint {
-  /** Tokens before it. */
-  length: number;
-  state: HeldState;
-}
 
 /** A state in memory and its checkpoints. */
 export interface HeldPlace {

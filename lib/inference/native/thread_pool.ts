@@ -67,8 +67,8 @@ function findCpuFunctions(libraryPath: string) {
   const registryPath = findLibrary(folder, /^(lib)?ggml(\.v[\d.]*\d)?\.(so|dylib|dll)$/);
   if (basePath === null || registryPath === null) return null;
   const { symbols: base } = Deno.dlopen(basePath, BASE_SYMBOLS);
-  const { symbols: registry } = Deno.dlopen(registryPath, REGISTRY_SYMBOLS);
-  const device = registry.ggml_backend_dev_by_type(CPU);
+  const { symbols: devices } = Deno.dlopen(registryPath, REGISTRY_SYMBOLS);
+  const device = devices.ggml_backend_dev_by_type(CPU);
   if (device === null) return null;
   const backend = base.ggml_backend_dev_backend_reg(device);
   const find = <Definition extends Deno.ForeignFunction>(name: string, definition: Definition) => {
