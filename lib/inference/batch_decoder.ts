@@ -50,6 +50,13 @@ export interface HeldState {
   bytes: number;
 }
 
+/** The state of what a sequence would forget, at an earlier length of it. */
+export interface Checkpoint {
+  /** Tokens before it. */
+  length: number;
+  state: HeldState;
+}
+
 /** What the scheduler asks of a loaded model. Calls never overlap: the scheduler awaits each before the next. */
 export interface BatchDecoder {
   /** Sequences that can be decoded side by side. */

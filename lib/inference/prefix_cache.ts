@@ -1,8 +1,8 @@
-import type { BatchDecoder, HeldState } from "./batch_decoder.ts";
+import type { BatchDecoder, Checkpoint, HeldState } from "./batch_decoder.ts";
 import { choosePrefix, type PrefixCosts, type PrefixSource } from "./prefix_plan.ts";
 import { commonPrefixLength, type Sequence, SequenceStore } from "./sequence_store.ts";
 import { hashOwner, type StateFiles } from "./state_files.ts";
-import { type Checkpoint, type HeldPlace, StateStore, type StoredState } from "./state_store.ts";
+import { type HeldPlace, StateStore, type StoredState } from "./state_store.ts";
 
 /** Bounds of a {@linkcode PrefixCache}. */
 export interface PrefixCacheOptions {
