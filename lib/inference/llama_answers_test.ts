@@ -58,13 +58,17 @@ function parse(answer: Pick<Answer, "text">): Record<string, unknown> {
   return value;
 }
 
-skipUnless(testModel("smollm2-135m"), "LlamaEngine's answers on SmolLM2", (path) => {
-  const open = () => createLlamaEngine(settingsOf(path, { contextTokens: 1_536 }));
-  const askFor = (changes: Partial<ChatRequest>, content = "What is the weather like in Oslo?") =>
-    requestOf(content, { sampling: GREEDY, completionTokensMax: 120, ...changes });
+function openEngine(path: string): ChatEngine {
+  return createLlamaEngine(settingsOf(path, { contextTokens: 1_536 }));
+}
 
+function askFor(changes: Partial<ChatRequest>, content = "What is the weather like in Oslo?"): ChatRequest {
+  return requestOf(content, { sampling: GREEDY, completionTokensMax: 120, ...changes });
+}
+
+skipUnless(testModel("smollm2-135m"), "LlamaEngine's calls on SmolLM2", (path) => {
   Deno.test("LlamaEngine makes a model call the tool that was named, with arguments that fit", async () => {
-    await using engine = open();
+    await using engine = openEngine(path);
     const request = askFor({ tools: [TIME, WEATHER], toolChoice: { name: "get_weather" } });
     for (const sampling of [GREEDY, Sampling.parse({ temperature: 1, seed: 3 })]) {
       const { calls, text, done } = await ask(engine, { ...request, sampling });
@@ -75,7 +79,7 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine's answers on SmolLM2", (path)
   });
 
   Deno.test("LlamaEngine makes a model call some tool when one is required", async () => {
-    await using engine = open();
+    await using engine = openEngine(path);
     const request = askFor({ tools: [TIME, WEATHER], toolChoice: "required", parallelToolCalls: false });
     const { calls, done } = await ask(engine, request);
     assert.equal(calls.length, 1);
@@ -85,7 +89,7 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine's answers on SmolLM2", (path)
   });
 
   Deno.test("LlamaEngine lets a model answer or call as it likes, and only with arguments that fit", async () => {
-    await using engine = open();
+    await using engine = openEngine(path);
     for (const seed of [1, 2, 3]) {
       const sampling = Sampling.parse({ temperature: 1, seed });
       const request = askFor(
@@ -99,9 +103,11 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine's answers on SmolLM2", (path)
       for (const { arguments: json } of calls) assert.ok(JSON.parse(json) instanceof Object);
     }
   });
+});
 
+skipUnless(testModel("smollm2-135m"), "LlamaEngine's formats on SmolLM2", (path) => {
   Deno.test("LlamaEngine writes JSON that a schema accepts, whatever is drawn", async () => {
-    await using engine = open();
+    await using engine = openEngine(path);
     for (const seed of [1, 2, 3]) {
       const sampling = Sampling.parse({ temperature: 1, topK: 0, topP: 1, minP: 0, seed });
       const format = { type: "schema", schema: PERSON, strict: true } as const;
@@ -112,16 +118,18 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine's answers on SmolLM2", (path)
   });
 
   Deno.test("LlamaEngine writes a JSON object when that is asked for", async () => {
-    await using engine = open();
+    await using engine = openEngine(path);
     const format = { type: "json" } as const;
     const stop = { completionTokensMax: 400 };
     const answer = await ask(engine, askFor({ format, ...stop }, 'Write exactly this and nothing else: {"a": 1}'));
     assert.equal(answer.done.finishReason, "stop");
     parse(answer);
   });
+});
 
+skipUnless(testModel("smollm2-135m"), "LlamaEngine's probabilities on SmolLM2", (path) => {
   Deno.test("LlamaEngine tells probabilities of all tokens, whatever is drawn of them", async () => {
-    await using engine = open();
+    await using engine = openEngine(path);
     for (const temperature of [0, 1]) {
       const sampling = Sampling.parse({ temperature, seed: 5 });
       const request = rawRequest("The raven sat on the old", { logprobs: 5, sampling, completionTokensMax: 8 });
@@ -141,14 +149,14 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine's answers on SmolLM2", (path)
   });
 
   Deno.test("LlamaEngine draws the same tokens whether probabilities are told or not", async () => {
-    await using engine = open();
+    await using engine = openEngine(path);
     const request = rawRequest("The raven sat on the old", { completionTokensMax: 12 });
     await ask(engine, request);
     assert.equal((await ask(engine, { ...request, logprobs: 0 })).text, (await ask(engine, request)).text);
   });
 
   Deno.test("LlamaEngine forbids and prefers tokens as it is told", async () => {
-    await using engine = open();
+    await using engine = openEngine(path);
     const answer = async (logitBias: Record<string, number>, temperature = 0) => {
       const sampling = Sampling.parse({ temperature, logitBias, seed: 1 });
       return (await ask(engine, rawRequest("One, two, three, four,", { sampling, completionTokensMax: 1 }))).text;
@@ -162,7 +170,9 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine's answers on SmolLM2", (path)
     for (const temperature of [0, 1]) assert.equal(await answer({ [cat!]: 100 }, temperature), " cat");
     assert.equal(await answer({ 9999999: 100 }), likeliest, "an id that no token has");
   });
+});
 
+skipUnless(testModel("smollm2-135m"), "LlamaEngine's limits on SmolLM2", (path) => {
   Deno.test("LlamaEngine fails an answer for which a grammar and a bias leave nothing, and no other", async () => {
     await using engine = createLlamaEngine(settingsOf(path, { sequences: 2 }));
     const schema = { const: "raven" };

@@ -10,7 +10,7 @@ import type { PrefixCache } from "./prefix_cache.ts";
 export interface SchedulerOptions {
   /** Most jobs that wait for a sequence. */
   queuedMax: number;
-  /** Longest wait for a sequence. Default 120,000. */
+  /** Longest wait for a sequence. Default 600,000: as long as a place ahead in the queue may be read for. */
   queueTimeoutMs?: number;
   /** Longest time from the start to the first token. Default 600,000. */
   prefillTimeoutMs?: number;
@@ -61,7 +61,7 @@ export class Scheduler implements AsyncDisposable {
 
   constructor(options: SchedulerOptions) {
     this.queuedMax = options.queuedMax;
-    this.#queueTimeoutMs = options.queueTimeoutMs ?? 120_000;
+    this.#queueTimeoutMs = options.queueTimeoutMs ?? 600_000;
     this.#prefillTimeoutMs = options.prefillTimeoutMs ?? 600_000;
     this.#stepTimeoutMs = options.stepTimeoutMs ?? 120_000;
     this.#onHung = options.onHung ?? (() => {});
