@@ -148,6 +148,11 @@ Deno.test("A suffix reaches a model that fills in the middle, also at the beginn
   }
 });
 
+Deno.test("At the end of a file there is nothing to fill in, so that every model goes on with it", async () => {
+  assert.partialDeepStrictEqual(await askedBy({ suffix: "" }), [{ suffix: null }]);
+  assert.partialDeepStrictEqual(await askedBy({ suffix: "" }, INFILL), [{ suffix: "" }]);
+});
+
 Deno.test("An editor's completions find their model in the path", async () => {
   const { engine, app } = createTestApp({ model: INFILL });
   const body = {
@@ -175,6 +180,7 @@ Deno.test("What is wrong or cannot be served gets a 400 that names the parameter
     [{ prompt: [] }, "prompt", /expected/],
     [{ prompt: "" }, "prompt", /nothing to continue/],
     [{ prompt: ["a", ""] }, "prompt[1]", /nothing to continue/],
+    [{ prompt: "", suffix: "" }, "prompt", /nothing to continue/],
     [{ prompt: [1, 2, 3] }, "prompt", /send text/],
     [{ prompt: [[1, 2], [3]] }, "prompt", /send text/],
     [{ prompt: Array(33).fill("a") }, "prompt", /at most 32 texts/],

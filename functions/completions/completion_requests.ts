@@ -28,8 +28,9 @@ export const PARAM_NAMES: ParamNames = [[/^messages$/, "prompt"]];
  */
 export function toCompletionRequests(body: CompletionBody, model: ModelDescription): CompletionRequests {
   const perPrompt = body.n ?? 1;
-  refuseUnserved(body, model);
-  const prompts = toPrompts(body);
+  refuseUnserved(body);
+  const suffix = toSuffix(body, model);
+  const prompts = toPrompts(body, suffix);
   if (prompts.length * perPrompt > ANSWERS_MAX) {
     throw notServedError("n", `One request has at most ${ANSWERS_MAX} answers: send fewer prompts, or a smaller n`);
   }
@@ -38,7 +39,7 @@ export function toCompletionRequests(body: CompletionBody, model: ModelDescripti
       model: model.id,
       messages: null,
       prompt,
-      suffix: body.suffix ?? null,
+      suffix,
       sampling: { ...toSampling(body), logitBias: body.logit_bias ?? {} },
       stop: toStops(body.stop, "stop"),
       completionTokensMax: body.max_tokens ?? null,
@@ -51,13 +52,7 @@ export function toCompletionRequests(body: CompletionBody, model: ModelDescripti
 }
 
 /** Refuses what would be answered wrongly if it were passed over in silence. */
-function refuseUnserved(body: CompletionBody, model: ModelDescription): void {
-  if (typeof body.suffix === "string" && !model.capabilities.infill) {
-    throw notServedError(
-      "suffix",
-      `The model "${model.id}" cannot fill in the middle: leave suffix out, or take a model that can`,
-    );
-  }
+function refuseUnserved(body: CompletionBody): void {
   if (body.echo && typeof body.logprobs === "number") {
     throw notServedError(
       "echo",
@@ -69,7 +64,17 @@ function refuseUnserved(body: CompletionBody, model: ModelDescription): void {
   }
 }
 
-function toPrompts({ prompt, suffix }: CompletionBody): string[] {
+/** What follows on the gap. An empty one asks nothing of a model that fills in none: editors send it at a file's end. */
+function toSuffix({ suffix }: CompletionBody, { id, capabilities }: ModelDescription): string | null {
+  if (capabilities.infill) return suffix ?? null;
+  if (!suffix) return null;
+  throw notServedError(
+    "suffix",
+    `The model "${id}" cannot fill in the middle: leave suffix out, or take a model that can`,
+  );
+}
+
+function toPrompts({ prompt }: CompletionBody, suffix: string | null): string[] {
   const prompts = typeof prompt === "string" ? [prompt] : prompt;
   if (prompts.length > PROMPTS_MAX) {
     throw new DomainError("invalid_request", `Invalid value of "prompt": at most ${PROMPTS_MAX} texts`, {
@@ -82,7 +87,7 @@ function toPrompts({ prompt, suffix }: CompletionBody): string[] {
       throw notServedError("prompt", "Rookery reads prompts as texts and counts their tokens itself: send text");
     }
     // With a suffix it is the beginning of a file.
-    if (text === "" && typeof suffix !== "string") {
+    if (text === "" && suffix === null) {
       throw new DomainError("invalid_request", `Invalid value of "${param}": there is nothing to continue`, { param });
     }
     return text;

@@ -1,8 +1,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import { ModelCapabilities, type ModelDescription, ModelKind } from "../../lib/contracts/model.ts";
 import type { Inference } from "../../lib/inference/inference.ts";
 import { findModel } from "../_shared/answers.ts";
-import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
+import { type App, createFunction, type EdgeOptions, type FunctionEnv } from "../_shared/create_function.ts";
 import { jsonContent, openaiErrors, pickErrors } from "../_shared/documentation.ts";
 
 const Model = z.object({
@@ -47,10 +48,13 @@ export function createApp({ inference, edge }: { inference: Inference; edge?: Ed
     const [models, loaded] = await Promise.all([inference.list(), listLoaded(inference)]);
     return c.json({ object: "list" as const, data: models.map((model) => toModel(model, loaded)) }, 200);
   });
-  app.openapi(getModel, async (c) => {
-    const model = await findModel(c, inference, c.req.valid("param").id);
-    return c.json(toModel(model, await listLoaded(inference)), 200);
-  });
+  const describe = async (c: Context<FunctionEnv>, id: string) => {
+    const model = await findModel(c, inference, id);
+    return toModel(model, await listLoaded(inference));
+  };
+  app.openapi(getModel, async (c) => c.json(await describe(c, c.req.valid("param").id), 200));
+  // Models of other servers are named server/model, and clients do not always encode the slash.
+  app.get("/v1/models/:id{.+/.+}", async (c) => c.json(await describe(c, c.req.param("id"))));
   return app;
 }
 

@@ -84,3 +84,12 @@ Deno.test("GET /v1/models says when the models cannot be had", async () => {
   assert.equal(response.headers.get("retry-after"), "5");
   assert.equal((await readJson(response)).error.code, "engine_unavailable");
 });
+
+Deno.test("GET /v1/models/{id} finds a model of another server, with its slash encoded or not", async () => {
+  const app = createTestApp("desk/llama");
+  for (const id of ["desk/llama", "desk%2Fllama"]) {
+    const response = await app.request(`/v1/models/${id}`);
+    assert.equal(response.status, 200);
+    assert.equal((await readJson(response)).id, "desk/llama");
+  }
+});

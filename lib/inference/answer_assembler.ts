@@ -1,10 +1,12 @@
 import type { ChatEvent, DrawnToken as ToldToken, FinishReason, TokenLogprob } from "../contracts/chat.ts";
 import type { DomainError } from "../errors.ts";
+import { literal } from "../schema/grammar.ts";
 import type { AnswerReader, ReadEvent } from "./answer/answer_reader.ts";
 import type { DrawnToken, TokenOdds } from "./batch_decoder.ts";
 import type { TokenVerdict } from "./job.ts";
 import { StopMatcher } from "./stop_matcher.ts";
 import { TextAssembler } from "./text_assembler.ts";
+import { findSpelling } from "./token_spelling.ts";
 
 /** What an assembler needs of a vocabulary. */
 export interface TokenTexts {
@@ -39,9 +41,10 @@ export class AnswerAssembler {
   readonly #characters: TextAssembler;
   readonly #stops: StopMatcher;
   readonly #decoder = new TextDecoder();
-  /** Drawn for text that was not told yet. */
+  /** Drawn for text that was not told yet; perhaps for something else. */
   #tokens: ToldToken[] = [];
   #stopped = false;
+  #hasCalled = false;
 
   constructor(options: AnswerAssemblerOptions) {
     const { texts, stop } = options;
@@ -55,9 +58,11 @@ export class AnswerAssembler {
     const { reader, texts, logprobs } = this.#options;
     const control = reader.readsControl ? texts.spellControl(drawn.token) : null;
     const text = control ?? this.#characters.push(drawn.token);
-    if (logprobs) this.#tokens.push(this.#describe(drawn));
+    // Neither what is thought, its markers included, nor what was injected has odds that anybody is told.
+    if (logprobs && !reader.reasoning && drawn.bytes.length > 0) this.#tokens.push(this.#describe(drawn));
     const { events, grammar, inject, ended = false } = reader.push({ text, control: control !== null });
     for (const event of events) this.#tell(event);
+    if (reader.reasoning) this.#tokens = [];
     return {
       ended: ended || this.#stopped,
       ...(inject === undefined ? {} : { inject: texts.encodeSpecial(inject) }),
@@ -78,7 +83,9 @@ export class AnswerAssembler {
     if (!this.#stopped) this.#emitText(this.#stops.flush());
     const { reasoningTokens } = reader;
     if (cut && !this.#stopped) return { finishReason: "length", reasoningTokens, error: null };
-    return { finishReason: calls > 0 && !stoppedEarly ? "tool_calls" : "stop", reasoningTokens, error };
+    const finishReason = calls > 0 && this.#hasCalled ? "tool_calls" : "stop";
+    // What a stop text ended need not be whole.
+    return { finishReason, reasoningTokens, error: this.#stopped ? null : error };
   }
 
   #tell(event: ReadEvent): void {
@@ -90,15 +97,21 @@ export class AnswerAssembler {
       return;
     }
     // What is no text ends it: nothing of a stop text can follow.
-    if (event.type === "tool_call") this.#emitText(this.#stops.flush());
+    if (event.type === "tool_call") {
+      this.#emitText(this.#stops.flush());
+      this.#hasCalled = true;
+    }
     this.#tokens = [];
     this.#options.emit(event);
   }
 
   #emitText(text: string): void {
+    const { emit, logprobs } = this.#options;
     if (text === "") return;
-    this.#options.emit(this.#options.logprobs ? { type: "text", text, tokens: this.#tokens } : { type: "text", text });
-    this.#tokens = [];
+    if (!logprobs) return emit({ type: "text", text });
+    const { tokens, rest } = findSpelling(this.#tokens, text);
+    this.#tokens = rest;
+    emit({ type: "text", text, tokens });
   }
 
   #describe({ top, ...drawn }: DrawnToken): ToldToken {
@@ -123,5 +136,5 @@ function toSamplerGrammar(
   if (written === "") return { gbnf, accepted: [] };
   const before = last.text.slice(0, last.text.length - written.length);
   const rest = gbnf.replace(/^root ::=/m, "behind-marker ::=");
-  return { gbnf: `root ::= ${JSON.stringify(before)} behind-marker\n${rest}`, accepted: [last.token] };
+  return { gbnf: `root ::= ${literal(before)} behind-marker\n${rest}`, accepted: [last.token] };
 }

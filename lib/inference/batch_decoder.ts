@@ -50,6 +50,13 @@ export interface HeldState {
   bytes: number;
 }
 
+/** The state of what a sequence would forget, at an earlier length of it. */
+export interface Checkpoint {
+  /** Tokens before it. */
+  length: number;
+  state: HeldState;
+}
+
 /** What the scheduler asks of a loaded model. Calls never overlap: the scheduler awaits each before the next. */
 export interface BatchDecoder {
   /** Sequences that can be decoded side by side. */
@@ -62,8 +69,13 @@ export interface BatchDecoder {
   createSampler(options: SamplerOptions): TokenSampler;
   /** Forgets all but the first `length` tokens of a sequence; false when it cannot, and then nothing has changed. */
   cut(sequence: number, length: number): Promise<boolean>;
-  /** Decodes all entries in one batch; returns the drawn token of each entry that has a sampler, in their order. */
-  decode(entries: readonly BatchEntry[]): Promise<DrawnToken[]>;
+  /**
+   * Decodes all entries in one batch; returns what was drawn for each entry that has a sampler, in their order: a token,
+   * or an error that concerns this entry alone.
+   *
+   * @throws {Error} when the batch could not be decoded; nobody knows what its sequences hold then.
+   */
+  decode(entries: readonly BatchEntry[]): Promise<(DrawnToken | Error)[]>;
   /** True for tokens that end an answer. */
   isEndToken(token: number): boolean;
   /** Holds a copy of what a sequence holds, or with `partial` only of what its windows and recurrent layers do. */

@@ -50,7 +50,10 @@ export interface ChatEngine extends AsyncDisposable {
    *   `engine_gone`, `request_cancelled`.
    */
   chat(request: ChatRequest, signal: AbortSignal): AsyncIterable<ChatEvent>;
-  /** Erases everything that is kept of an owner's conversations; engines that keep nothing leave it out. */
+  /**
+   * Ends an owner's answers with `request_cancelled` and erases everything that is kept of the owner's conversations;
+   * engines that keep nothing leave it out.
+   */
   forget?(owner: string): Promise<void>;
 }
 

@@ -43,8 +43,8 @@ class EngineTable implements Inference {
     await this.#find(model);
   }
 
-  forget(): Promise<void> {
-    return Promise.resolve();
+  async forget(owner: string): Promise<void> {
+    await Promise.all(this.engines.map((engine) => engine.forget?.(owner)));
   }
 
   async status(): Promise<InferenceStatus> {

@@ -18,6 +18,8 @@ export interface LlamaDecoderOptions {
   gpuLayers: number;
   /** Ends the loading. */
   signal: AbortSignal;
+  /** The thread that computes has died: nothing is computed any more, and its memory is lost. */
+  onBroken: (error: Error) => void;
 }
 
 class LlamaSampler implements TokenSampler {
@@ -60,8 +62,8 @@ export class LlamaDecoder implements BatchDecoder, AsyncDisposable {
     llama: Llama,
     { vocabulary, ...options }: LlamaDecoderOptions & { vocabulary: LlamaModel },
   ): Promise<LlamaDecoder> {
-    const { modelPath, gpuLayers, contextTokens, sequences, batchTokensMax, signal } = options;
-    const thread = new NativeThread();
+    const { modelPath, gpuLayers, contextTokens, sequences, batchTokensMax, signal, onBroken } = options;
+    const thread = new NativeThread(onBroken);
     const stop = new SharedArrayBuffer(1);
     const onAbort = () => Atomics.store(new Uint8Array(stop), 0, 1);
     signal.addEventListener("abort", onAbort, { once: true });
@@ -98,7 +100,7 @@ export class LlamaDecoder implements BatchDecoder, AsyncDisposable {
     return await this.#thread.call("cut", { sequence, length });
   }
 
-  async decode(entries: readonly BatchEntry[]): Promise<DrawnToken[]> {
+  async decode(entries: readonly BatchEntry[]): Promise<(DrawnToken | Error)[]> {
     const batchTokens = entries.reduce((sum, { tokens }) => sum + tokens.length, 0);
     return await this.#thread.call("decode", {
       entries: entries.map(({ sampler, ...entry }) => ({

@@ -15,7 +15,7 @@ import {
 } from "./embedding_queue.ts";
 import type { EmbeddingEngine } from "./engine.ts";
 import { LlamaBackend } from "./llama_backend.ts";
-import type { ModelPlan } from "./llama_plan.ts";
+import { type ModelPlan, VOCABULARY_KEYS } from "./llama_plan.ts";
 
 /*
  * node-llama-cpp's own `getEmbeddingFor()` marks the last token alone as an output, about which llama.cpp complains with
@@ -83,7 +83,11 @@ export async function planLlamaEmbedding(
   model: ModelFile,
   { contextTokens }: { contextTokens: number | null },
 ): Promise<ModelPlan> {
-  const header = await readGgufFileInfo(model.path, { sourceType: "filesystem", logWarnings: false });
+  const header = await readGgufFileInfo(model.path, {
+    sourceType: "filesystem",
+    logWarnings: false,
+    ignoreKeys: VOCABULARY_KEYS,
+  });
   const insights = await GgufInsights.from(header, llama);
   const wanted = Math.min(INPUT_TOKENS_MAX, contextTokens ?? INPUT_TOKENS);
   const contextTokensMax = Math.min(model.contextTokensTrained, wanted);

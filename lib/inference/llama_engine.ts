@@ -57,7 +57,7 @@ export interface LlamaEngineEvents {
   onReady?: (model: ModelDescription) => void;
   /** The model cannot be loaded; every call from now on throws this error. */
   onFatal?: (error: DomainError) => void;
-  /** llama.cpp has not ended a batch for minutes and never will: only the end of the process helps. */
+  /** llama.cpp has not ended a batch for minutes and never will, or its thread died: only the end of the process helps. */
   onHung?: () => void;
   /** A line of llama.cpp's that is a warning or worse. */
   onLog?: (line: string) => void;
@@ -83,7 +83,7 @@ class LlamaEngine implements ChatEngine {
   readonly #scheduler: Scheduler;
   readonly #counted: Promise<Counted>;
   readonly #ready: Promise<ModelDescription>;
-  readonly #disposables: AsyncDisposable[] = [];
+  readonly #disposables = new AsyncDisposableStack();
   readonly #closing = new AbortController();
   #state: EngineStatus["state"] = "loading";
 
@@ -93,7 +93,10 @@ class LlamaEngine implements ChatEngine {
     this.#ready = this.#counted.then((counted) => this.#loadWeights(counted));
     this.#ready.then((model) => this.events.onReady?.(model), (error) => {
       this.#state = "gone";
-      if (!this.#closing.signal.aborted) this.events.onFatal?.(this.#toFatal(error));
+      const fatal = this.#toFatal(error);
+      // Who has been admitted already waits for a model that never comes.
+      this.#scheduler.abandon(fatal);
+      if (!this.#closing.signal.aborted) this.events.onFatal?.(fatal);
     });
     this.#counted.catch(() => {});
   }
@@ -139,7 +142,17 @@ class LlamaEngine implements ChatEngine {
     await this.#scheduler[Symbol.asyncDispose]();
     await Promise.allSettled([this.#ready]);
     this.#state = "gone";
-    for (const disposable of this.#disposables.reverse()) await disposable[Symbol.asyncDispose]();
+    await this.#disposables.disposeAsync();
+  }
+
+  /** The thread that computes has died while the model was in use. */
+  #break(cause: Error): void {
+    // Until the model is ready its loading fails, which says the same.
+    if (this.#state !== "ready" || this.#closing.signal.aborted) return;
+    this.#state = "gone";
+    const { id } = this.settings.model;
+    this.#scheduler.abandon(new DomainError("engine_gone", `The thread that computed "${id}" has died`, { cause }));
+    this.events.onHung?.();
   }
 
   #submit(
@@ -189,12 +202,12 @@ class LlamaEngine implements ChatEngine {
     let { backend } = this.settings;
     if (backend === undefined) {
       backend = new LlamaBackend({ gpu, onLog: (line) => this.events.onLog?.(line) });
-      this.#disposables.push(backend);
+      this.#disposables.use(backend);
     }
     const llama = await backend.open();
     this.events.onBackend?.();
     const words = await llama.loadModel({ modelPath: model.path, vocabOnly: true });
-    this.#disposables.push(words);
+    this.#disposables.use(words);
     const vocabulary = new LlamaVocabulary(words, model.chatTemplate);
     const { description } = await planLlamaModel(llama, model, { contextTokens, sequences, memoryBytes });
     return { llama, words, vocabulary, description };
@@ -215,8 +228,9 @@ class LlamaEngine implements ChatEngine {
           ignoreMemorySafetyChecks: true,
         }),
       signal: this.#closing.signal,
+      onBroken: (cause) => this.#break(cause),
     });
-    this.#disposables.push(decoder);
+    this.#disposables.use(decoder);
     if (this.settings.threads === null) {
       const cores = Math.min(llama.cpuMathCores, this.settings.threadsMax ?? Infinity);
       const measured = await calibrate(cores, (tokens, threads) => {

@@ -1,51 +1,10 @@
 import assert from "node:assert/strict";
 import { type MakeEngine, testChatEngine, testModelEngine } from "../../tests/contract/chat_engine.ts";
-import { requestOf } from "../../tests/fixtures/chat_request.ts";
+import { FAST_PREFILL, modelFile, rawRequest, settingsOf } from "../../tests/fixtures/llama_engine.ts";
 import { skipUnless, testModel } from "../../tests/prerequisites.ts";
-import { type ChatEvent, type ChatRequest, Sampling } from "../contracts/chat.ts";
-import type { Calibration, ThreadPlan } from "../contracts/worker.ts";
-import type { ModelFile } from "../contracts/model.ts";
-import { createLlamaEngine, type LlamaEngineSettings } from "./llama_engine.ts";
-
-const ONE_THREAD: ThreadPlan = { decodeOne: 1, decodeMany: 1, prefill: 1 };
-
-function modelFile(path: string, part: Partial<ModelFile> = {}): ModelFile {
-  return {
-    id: "test-model",
-    name: "Test model",
-    kind: "chat",
-    engine: "llama",
-    path,
-    sizeBytes: Deno.statSync(path).size,
-    sha256: null,
-    modifiedAtMs: 0,
-    architecture: "llama",
-    parameters: null,
-    quantization: "Q4_1",
-    contextTokensTrained: 8_192,
-    chatTemplate: null,
-    licence: null,
-    ...part,
-  };
-}
-
-function settingsOf(path: string, part: Partial<LlamaEngineSettings> = {}): LlamaEngineSettings {
-  return {
-    model: modelFile(path),
-    contextTokens: 1_024,
-    sequences: 1,
-    queuedMax: 64,
-    gpu: false,
-    threads: ONE_THREAD,
-    ...part,
-  };
-}
-
-const GREEDY = Sampling.parse({ temperature: 0 });
-
-function request(prompt: string, changes: Partial<ChatRequest> = {}): ChatRequest {
-  return requestOf("", { messages: null, prompt, sampling: GREEDY, completionTokensMax: 4, ...changes });
-}
+import { type ChatEvent, Sampling } from "../contracts/chat.ts";
+import type { Calibration } from "../contracts/worker.ts";
+import { createLlamaEngine } from "./llama_engine.ts";
 
 skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
   const make: MakeEngine = ({ sequences }) => createLlamaEngine(settingsOf(path, { sequences }));
@@ -57,7 +16,7 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
     await using engine = createLlamaEngine(settingsOf(path, { threads: null }), { onReady: () => order.push("ready") });
     assert.equal((await engine.describe()).contextTokensMax, 1_024);
     order.push("described");
-    for await (const event of engine.chat(request("Hello"), new AbortController().signal)) order.push(event.type);
+    for await (const event of engine.chat(rawRequest("Hello"), new AbortController().signal)) order.push(event.type);
     assert.deepEqual(order.slice(0, 4), ["described", "admitted", "ready", "started"]);
     assert.equal(order.at(-1), "done");
   });
@@ -74,7 +33,7 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
     assert.equal((await engine.describe()).contextTokensMax, 300);
     // Each digit is a token.
     const ask = (digits: number) => {
-      const chat = request("7".repeat(digits), { completionTokensMax: null });
+      const chat = rawRequest("7".repeat(digits), { completionTokensMax: null });
       return Array.fromAsync(engine.chat(chat, new AbortController().signal));
     };
     const done = (await ask(299)).at(-1);
@@ -87,7 +46,7 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
     await using engine = createLlamaEngine(settingsOf(path));
     const answer = async (repeatPenalty: number) => {
       const sampling = Sampling.parse({ temperature: 0, repeatPenalty });
-      const chat = request(Array(24).fill("raven river stone").join(" "), { sampling, completionTokensMax: 12 });
+      const chat = rawRequest(Array(24).fill("raven river stone").join(" "), { sampling, completionTokensMax: 12 });
       const events = await Array.fromAsync(engine.chat(chat, new AbortController().signal));
       return await engine.tokenize(events.map((event) => event.type === "text" ? event.text : "").join(""));
     };
@@ -106,7 +65,7 @@ skipUnless(testModel("smollm2-135m"), "LlamaEngine on SmolLM2", (path) => {
     );
     const refusal = { code: "not_enough_memory", message: /needs 1000000\.\d GB and \d+\.\d GB can be used/ };
     await assert.rejects(engine.describe(), refusal);
-    await assert.rejects(Array.fromAsync(engine.chat(request("Hello"), new AbortController().signal)), refusal);
+    await assert.rejects(Array.fromAsync(engine.chat(rawRequest("Hello"), new AbortController().signal)), refusal);
     assert.equal(await fatal.promise, "not_enough_memory");
     assert.equal((await engine.status()).state, "gone");
   });
@@ -117,11 +76,11 @@ skipUnless(testModel("gemma-3-270m"), "LlamaEngine on Gemma", (path) => {
     const settings = settingsOf(path, {
       model: modelFile(path, { contextTokensTrained: 32_768 }),
       contextTokens: 2_048,
-      threads: { decodeOne: 1, decodeMany: 1, prefill: navigator.hardwareConcurrency },
+      threads: FAST_PREFILL,
     });
     await using engine = createLlamaEngine(settings);
     const answer = async (prompt: string) => {
-      const events: ChatEvent[] = await Array.fromAsync(engine.chat(request(prompt), new AbortController().signal));
+      const events: ChatEvent[] = await Array.fromAsync(engine.chat(rawRequest(prompt), new AbortController().signal));
       const text = events.map((event) => event.type === "text" ? event.text : "").join("");
       const done = events.at(-1);
       return { text, cached: done?.type === "done" ? done.usage.cachedTokens : -1 };

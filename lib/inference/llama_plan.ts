@@ -17,7 +17,7 @@ export interface LlamaPlanOptions {
 }
 
 /** Lists of a header that no estimate needs, by far its largest part. */
-const VOCABULARY_KEYS = ["tokens", "merges", "scores", "token_type"].map((name) => `tokenizer.ggml.${name}`);
+export const VOCABULARY_KEYS = ["tokens", "merges", "scores", "token_type"].map((name) => `tokenizer.ggml.${name}`);
 
 /**
  * Fewest tokens of context with which tools are offered. Agents describe dozens of them: Copilot's take some 10,000 tokens,

@@ -142,6 +142,8 @@ export class ModelPool implements Inference {
   async forget(owner: string): Promise<void> {
     const engines = [...this.#slots].flatMap(({ opened }) => opened?.kind === "chat" ? [opened.engine] : []);
     await Promise.all(engines.map((engine) => engine.forget?.(owner)));
+    // A model that is being unloaded stores what it holds.
+    await Promise.all(this.#unloading);
     await this.#options.forgetStored?.(owner);
   }
 

@@ -302,3 +302,19 @@ Deno.test("ModelPool ends what is under way and unloads everything when it is di
   assert.deepEqual(bench.alarms, []);
   await assert.rejects(bench.ask("a"), { code: "engine_gone" });
 });
+
+Deno.test("ModelPool.forget() erases what a model stores that is just being unloaded", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const steps: string[] = [];
+  const bench = new PoolBench([modelOf("a", 30)], {
+    forgetStored: (owner) => Promise.resolve(void steps.push(`stored ${owner}`)),
+  });
+  await bench.ask("a");
+  bench.unloading = promise.then(() => void steps.push("unloaded"));
+  const unloaded = bench.pool.keep({ model: "a", keepAliveMs: 0 });
+  const forgotten = bench.pool.forget("ada");
+  await settle();
+  resolve();
+  await Promise.all([unloaded, forgotten]);
+  assert.deepEqual(steps, ["unloaded", "stored ada"]);
+});

@@ -55,6 +55,19 @@ skipUnless(testModel("all-minilm-l6-v2"), "The ONNX engine embeds", (path) => {
     }
   });
 
+  Deno.test("createOnnxEngine() gives its memory back when it is disposed of", async () => {
+    const use = async () => {
+      await using engine = make({ queuedMax: 1 });
+      await engine.embed(requestOf(Array(4).fill("raven ".repeat(250))), never);
+    };
+    await use();
+    const { rss } = Deno.memoryUsage();
+    for (let i = 0; i < 3; i++) await use();
+    // Each of them takes about 180 MB.
+    const grownBytes = Deno.memoryUsage().rss - rss;
+    assert.ok(grownBytes < 250e6, `${grownBytes} bytes`);
+  });
+
   Deno.test("createOnnxEngine() keeps the event loop turning while it computes", async () => {
     await using engine = make({ queuedMax: 1 });
     await engine.embed(requestOf(["loaded"]), never);

@@ -7,6 +7,8 @@ export type OnnxRequest =
     | { type: "load"; folder: string; model: OnnxModel; threads: number }
     | { type: "encode"; texts: readonly string[] }
     | { type: "compute"; inputs: readonly (readonly number[])[] }
+    /** Frees native memory, which the end of a thread alone does not. */
+    | { type: "unload" }
   );
 
 /** What the thread tells once its model is loaded: the tokens that it wants before and behind an input. */
@@ -22,5 +24,6 @@ export type OnnxReply =
     | { type: "loaded"; loaded: LoadedOnnxModel }
     | { type: "encoded"; tokens: number[][] }
     | { type: "computed"; vectors: Float32Array<ArrayBuffer>[] }
+    | { type: "unloaded" }
     | { type: "failed"; reason: string }
   );

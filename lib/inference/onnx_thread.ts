@@ -69,9 +69,10 @@ class OnnxThread implements Embedder {
     return reply.vectors;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
+    // One that is dead has nothing to free any more.
+    await this.calls.ask({ type: "unload" }).catch(() => {});
     this.calls.end();
-    return Promise.resolve();
   }
 }
 

@@ -13,7 +13,8 @@ function createWorker(script: string): () => Worker {
   };
 }
 
-const LOAD = `if (data.type === "load") {
+const LOAD = `if (data.type === "unload") return postMessage({ id: data.id, type: "unloaded" });
+if (data.type === "load") {
   return postMessage({ id: data.id, type: "loaded", loaded: { prefix: [1], suffix: [2] } });
 }`;
 

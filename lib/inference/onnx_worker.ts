@@ -48,6 +48,11 @@ async function answer(request: OnnxRequest): Promise<OnnxReply> {
   if (request.type === "load") return await load(request);
   if (loaded === null) throw new Error("No model is loaded");
   const { id } = request;
+  if (request.type === "unload") {
+    await loaded.model.dispose();
+    loaded = null;
+    return { id, type: "unloaded" };
+  }
   if (request.type === "encode") {
     const { tokenizer } = loaded;
     const tokens = request.texts.map((text) => tokenizer.encode(text, { add_special_tokens: false }));

@@ -1,8 +1,8 @@
-import type { BatchDecoder } from "./batch_decoder.ts";
+import type { BatchDecoder, Checkpoint, HeldState } from "./batch_decoder.ts";
 import { choosePrefix, type PrefixCosts, type PrefixSource } from "./prefix_plan.ts";
 import { commonPrefixLength, type Sequence, SequenceStore } from "./sequence_store.ts";
 import { hashOwner, type StateFiles } from "./state_files.ts";
-import { type Checkpoint, StateStore, type StoredState } from "./state_store.ts";
+import { type HeldPlace, StateStore, type StoredState } from "./state_store.ts";
 
 /** Bounds of a {@linkcode PrefixCache}. */
 export interface PrefixCacheOptions {
@@ -50,6 +50,11 @@ export class PrefixCache {
     return this.#sequences.busy;
   }
 
+  /** Bytes of states in memory, beside the sequences: those that are kept, and checkpoints. */
+  get memoryBytes(): number {
+    return this.#store.memoryBytes;
+  }
+
   /** Takes up what was kept on disk. */
   async open(): Promise<void> {
     await this.#store.open();
@@ -58,6 +63,8 @@ export class PrefixCache {
   /**
    * Takes a sequence for a prompt; its `tokens` are the beginning of the prompt that needs not be read again, never all
    * of it: only decoding the last token yields the odds of the next one. Null when all sequences are busy.
+   *
+   * @throws {Error} when the decoder fails.
    */
   async take(owner: string, prompt: readonly number[]): Promise<Sequence | null> {
     const source = choosePrefix(this.#findSources(owner, prompt), this.#costs);
@@ -65,17 +72,20 @@ export class PrefixCache {
     const sequence = inPlace ? source.sequence : this.#sequences.findSpare();
     if (sequence === null) return null;
     this.#sequences.take(sequence);
+    this.#store.pin(source !== null && "stored" in source ? source.stored : null);
     try {
       await this.#keepBefore(sequence, inPlace ? source.prefixTokens : 0);
       if (!inPlace) await this.#empty(sequence);
       if (source !== null && !inPlace) await this.#fill(sequence, { owner, prompt, source });
-      await this.#cut(sequence, Math.min(commonPrefixLength(sequence.tokens, prompt), prompt.length - 1));
+      await this.#cut(sequence, sharedLength(sequence.tokens, prompt));
       sequence.owner = owner;
       return sequence;
     } catch (error) {
       await this.spoil(sequence);
       this.release(sequence);
       throw error;
+    } finally {
+      this.#store.pin(null);
     }
   }
 
@@ -90,17 +100,19 @@ export class PrefixCache {
   }
 
   /**
-   * Told after each batch that read a part of a prompt. Where a sequence forgets, it is marked at distances and right
-   * before the prompt's last chunk, so that its answer can be had again, or another question be asked there.
+   * Told before the first and after each batch that reads a part of a prompt. Where a sequence forgets, it is marked at
+   * distances and right before the prompt's last chunk, so that its answer can be had again, or another question be asked
+   * there.
    */
   async notePrefill(
     sequence: Sequence,
     { tokensLeft, chunkTokens }: { tokensLeft: number; chunkTokens: number },
   ): Promise<void> {
-    if (!this.#decoder.forgets || tokensLeft === 0) return;
+    if (!this.#decoder.forgets || !this.#store.keepsInMemory || tokensLeft === 0) return;
     const since = sequence.tokens.length - (sequence.checkpoints.at(-1)?.length ?? 0);
     if (since < CHECKPOINT_DISTANCE_TOKENS && (tokensLeft > chunkTokens || since < TOKENS_WORTH_KEEPING)) return;
-    const state = await this.#decoder.saveState(sequence.index, { partial: true });
+    const state = await this.#save(sequence, { partial: true });
+    if (state === null) return;
     if (!await this.#store.reserve(state.bytes)) return await this.#decoder.dropState(state.id);
     sequence.checkpoints.push({ length: sequence.tokens.length, state });
     if (sequence.checkpoints.length > CHECKPOINTS_MAX) {
@@ -115,16 +127,22 @@ export class PrefixCache {
 
   /** Erases what is kept of an owner. Sequences that requests of this owner still write to are none of it. */
   async forget(owner: string): Promise<void> {
-    for (const sequence of this.#sequences.sequences) {
-      if (sequence.owner === owner && !sequence.busy) await this.#empty(sequence);
+    try {
+      for (const sequence of this.#sequences.sequences) {
+        if (sequence.owner === owner && !sequence.busy) await this.#empty(sequence);
+      }
+    } finally {
+      await this.#store.forget(hashOwner(owner));
     }
-    await this.#store.forget(hashOwner(owner));
   }
 
-  /** Keeps everything on disk, for the next start. */
+  /** Keeps everything on disk, for the next start, what was used last first: there may not be time for all. */
   async persist(): Promise<void> {
-    const byUse = this.#sequences.sequences.toSorted((a, b) => a.lastUse - b.lastUse);
-    for (const sequence of byUse) if (!sequence.busy) await this.#keepBefore(sequence, 0);
+    if (!this.#store.keepsOnDisk) return;
+    for (const sequence of this.#sequences.sequences.toSorted((a, b) => b.lastUse - a.lastUse)) {
+      const kept = sequence.busy ? null : await this.#keepBefore(sequence, 0);
+      if (kept !== null) await this.#store.persist([kept]);
+    }
     await this.#store.persist();
   }
 
@@ -140,8 +158,8 @@ export class PrefixCache {
     }
     for (const stored of this.#store.find(hashOwner(owner))) {
       const { place } = stored;
-      if ("file" in place) add(stored.tokens, place.file.checkpoints, { kind: "disk", stored });
-      else add(stored.tokens, place.checkpoints, { kind: "memory", stored });
+      const { checkpoints } = "file" in place ? place.file : place;
+      add(stored.tokens, checkpoints, { kind: "state" in place ? "memory" : "disk", stored });
     }
     return sources;
   }
@@ -152,31 +170,39 @@ export class PrefixCache {
     prompt: readonly number[],
     checkpoints: readonly { length: number }[],
   ): number {
-    const shared = Math.min(commonPrefixLength(tokens, prompt), prompt.length - 1);
+    const shared = sharedLength(tokens, prompt);
     if (!this.#decoder.forgets || shared === tokens.length) return shared;
     return checkpoints.findLast(({ length }) => length <= shared)?.length ?? 0;
   }
 
-  /** Keeps what a sequence holds before all but its first `tokensLeft` tokens are overwritten. */
-  async #keepBefore(sequence: Sequence, tokensLeft: number): Promise<void> {
-    const { owner, tokens, index } = sequence;
-    if (owner === null || tokens.length - tokensLeft < TOKENS_WORTH_KEEPING) return;
+  /** Keeps what a sequence holds before all but its first `tokensLeft` tokens are overwritten; null when that is nothing new. */
+  async #keepBefore(sequence: Sequence, tokensLeft: number): Promise<StoredState | null> {
+    const { owner, tokens, lastUsedMs } = sequence;
+    if (owner === null || tokens.length - tokensLeft < TOKENS_WORTH_KEEPING) return null;
+    if (!this.#store.keepsInMemory && !this.#store.keepsOnDisk) return null;
     const hash = hashOwner(owner);
-    if (this.#store.holds(hash, tokens)) return;
+    if (this.#store.holds(hash, tokens)) return null;
     const startedAt = performance.now();
-    const state = await this.#decoder.saveState(index, { partial: false });
+    const state = await this.#save(sequence, { partial: false });
+    if (state === null) return null;
     this.#learn("copyMsPerToken", (performance.now() - startedAt) / tokens.length);
     // Checkpoints go along when nothing of them is needed here.
     const checkpoints = tokensLeft === 0 ? sequence.checkpoints.splice(0) : [];
     for (const checkpoint of checkpoints) this.#store.release(checkpoint.state.bytes);
-    await this.#store.put({ owner: hash, tokens: [...tokens], state, checkpoints });
+    return await this.#store.put({ owner: hash, tokens: [...tokens], state, checkpoints, lastUsedMs });
+  }
+
+  /** Null when there is no room for a copy: what cannot be kept is read again, and nobody's answer fails for it. */
+  async #save({ index }: Sequence, options: { partial: boolean }): Promise<HeldState | null> {
+    return await this.#decoder.saveState(index, options).catch(() => null);
   }
 
   /** Puts a copy of what a source holds into a sequence. */
   async #fill(sequence: Sequence, { owner, prompt, source }: Filling): Promise<void> {
     if ("sequence" in source) {
-      const { index, tokens, checkpoints } = source.sequence;
-      const state = await this.#decoder.saveState(index, { partial: false });
+      const { tokens, checkpoints } = source.sequence;
+      const state = await this.#save(source.sequence, { partial: false });
+      if (state === null) return;
       await this.#load(sequence, { owner, prompt, tokens, held: { state, checkpoints } });
       return await this.#decoder.dropState(state.id);
     }
@@ -185,40 +211,41 @@ export class PrefixCache {
     const held = await this.#store.fetch(stored);
     if (held === null) return;
     if (source.kind === "disk") this.#learn("diskMsPerToken", (performance.now() - startedAt) / stored.tokens.length);
-    await this.#load(sequence, { owner, prompt, tokens: stored.tokens, held });
-    await this.#store.settle(stored, held);
+    const taken = await this.#load(sequence, { owner, prompt, tokens: stored.tokens, held });
+    const { length } = sequence.tokens;
+    sequence.checkpoints = await this.#store.settle(stored, held, { length, usedUp: length === stored.tokens.length });
+    if (!taken) await this.#store.drop(stored);
   }
 
-  async #load(sequence: Sequence, from: Loading): Promise<void> {
-    const { owner, prompt, tokens, held } = from;
-    if (!await this.#decoder.loadState(sequence.index, { state: held.state.id, partialLength: null })) return;
+  /** False when the model does not take the state, and then the sequence is empty. */
+  async #load(sequence: Sequence, { owner, prompt, tokens, held }: Loading): Promise<boolean> {
+    const { id } = held.state;
+    if (!await this.#decoder.loadState(sequence.index, { state: id, partialLength: null })) return false;
     sequence.owner = owner;
     sequence.tokens = [...tokens];
-    const shared = Math.min(commonPrefixLength(tokens, prompt), prompt.length - 1);
-    if (!this.#decoder.forgets || shared === tokens.length) return;
-    // The checkpoint belongs to the source and stays there.
-    await this.#goBack(sequence, held.checkpoints.findLast(({ length }) => length <= shared) ?? null);
+    await this.#shorten(sequence, sharedLength(tokens, prompt), held.checkpoints);
+    return true;
   }
 
-  /** Cuts a sequence to its first `length` tokens, or where it has forgotten too much, to a checkpoint before. */
   async #cut(sequence: Sequence, length: number): Promise<void> {
-    if (length < sequence.tokens.length || length === 0) {
-      if (await this.#decoder.cut(sequence.index, length)) sequence.tokens.length = length;
-      else {await this.#goBack(
-          sequence,
-          sequence.checkpoints.findLast((checkpoint) => checkpoint.length <= length) ?? null,
-        );}
-    }
+    await this.#shorten(sequence, length, sequence.checkpoints);
     while ((sequence.checkpoints.at(-1)?.length ?? 0) > sequence.tokens.length) {
       await this.#dropCheckpoint(sequence, sequence.checkpoints.length - 1);
     }
   }
 
-  async #goBack(sequence: Sequence, checkpoint: Checkpoint | null): Promise<void> {
-    if (checkpoint === null) return await this.#empty(sequence);
-    const { length, state } = checkpoint;
-    const taken = await this.#decoder.loadState(sequence.index, { state: state.id, partialLength: length });
-    sequence.tokens.length = taken ? length : 0;
+  /** Cuts a sequence to its first `length` tokens, or where it has forgotten too much, to a checkpoint before. */
+  async #shorten(sequence: Sequence, length: number, checkpoints: readonly Checkpoint[]): Promise<void> {
+    if (length === sequence.tokens.length && length > 0) return;
+    if (await this.#decoder.cut(sequence.index, length)) {
+      sequence.tokens.length = length;
+      return;
+    }
+    const checkpoint = checkpoints.findLast((checkpoint) => checkpoint.length <= length);
+    if (checkpoint === undefined) return await this.#empty(sequence);
+    const options = { state: checkpoint.state.id, partialLength: checkpoint.length };
+    const taken = await this.#decoder.loadState(sequence.index, options);
+    sequence.tokens.length = taken ? checkpoint.length : 0;
   }
 
   async #empty(sequence: Sequence): Promise<void> {
@@ -252,7 +279,12 @@ interface Loading {
   owner: string;
   prompt: readonly number[];
   tokens: readonly number[];
-  held: { state: { id: number }; checkpoints: readonly Checkpoint[] };
+  held: HeldPlace;
+}
+
+/** How much of a prompt a sequence can give: never all, since its last token has to be decoded. */
+function sharedLength(tokens: readonly number[], prompt: readonly number[]): number {
+  return Math.min(commonPrefixLength(tokens, prompt), prompt.length - 1);
 }
 
 /** The checkpoint that is closest to the one before it, and so missed least. */

@@ -139,7 +139,7 @@ function isTooLong({ code, type, message }: Refusal): boolean {
 
 function tooLongError(place: RemotePlace, { message, promptTokens, contextTokensMax }: Refusal): DomainError {
   if (promptTokens === null || contextTokensMax === null) {
-    return new DomainError("context_length_exceeded", message, { param: "messages" });
+    return new DomainError("context_length_exceeded", `${nameOf(place)} says: ${message}`, { param: "messages" });
   }
   return new DomainError(
     "context_length_exceeded",

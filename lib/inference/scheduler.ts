@@ -1,16 +1,16 @@
 import { DomainError } from "../errors.ts";
 import type { BatchDecoder, BatchEntry, DrawnToken } from "./batch_decoder.ts";
+import { countTokens, type Piece, planDecode, planPrefill } from "./batch_plan.ts";
 import type { ComputeGate } from "./compute_gate.ts";
 import { FairQueue } from "./fair_queue.ts";
 import { type Job, Run } from "./job.ts";
 import type { PrefixCache } from "./prefix_cache.ts";
-import type { Sequence } from "./sequence_store.ts";
 
 /** Bounds and deadlines of a scheduler. */
 export interface SchedulerOptions {
   /** Most jobs that wait for a sequence. */
   queuedMax: number;
-  /** Longest wait for a sequence. Default 120,000. */
+  /** Longest wait for a sequence. Default 600,000: as long as a place ahead in the queue may be read for. */
   queueTimeoutMs?: number;
   /** Longest time from the start to the first token. Default 600,000. */
   prefillTimeoutMs?: number;
@@ -37,13 +37,6 @@ interface Model {
   cache: PrefixCache;
 }
 
-/** One entry of a batch and the run that it belongs to. */
-interface Piece {
-  run: Run;
-  sequence: Sequence;
-  entry: BatchEntry;
-}
-
 /**
  * Continuous batching: every step decodes one batch that holds the next token of each running answer and, in the room
  * that is left, a chunk of the prompts being read. Tokens are drawn one after another, since llama.cpp's output buffer
@@ -63,11 +56,12 @@ export class Scheduler implements AsyncDisposable {
   #model: Model | null = null;
   #idleTimer: ReturnType<typeof setTimeout> | null = null;
   #loop: Promise<void> | null = null;
-  #closed = false;
+  /** Why no more jobs are taken. */
+  #closed: DomainError | null = null;
 
   constructor(options: SchedulerOptions) {
     this.queuedMax = options.queuedMax;
-    this.#queueTimeoutMs = options.queueTimeoutMs ?? 120_000;
+    this.#queueTimeoutMs = options.queueTimeoutMs ?? 600_000;
     this.#prefillTimeoutMs = options.prefillTimeoutMs ?? 600_000;
     this.#stepTimeoutMs = options.stepTimeoutMs ?? 120_000;
     this.#onHung = options.onHung ?? (() => {});
@@ -88,6 +82,13 @@ export class Scheduler implements AsyncDisposable {
     this.#wake();
   }
 
+  /** Ends every job with `error`, and those that come: nothing computes any more. */
+  abandon(error: DomainError): void {
+    this.#closed ??= error;
+    for (let run = this.#queue.shift(); run !== null; run = this.#queue.shift()) this.#fail(run, error);
+    for (const run of this.#running) this.#fail(run, error);
+  }
+
   /** Ends the jobs of an owner and erases what is kept of the owner's conversations. */
   async forget(owner: string): Promise<void> {
     const forgotten = new DomainError("request_cancelled", "Everything of this account was erased");
@@ -100,11 +101,12 @@ export class Scheduler implements AsyncDisposable {
    * Queues a job. The returned function ends it with an error and frees its place within one step; it does nothing
    * once the job has ended.
    *
-   * @throws {DomainError} `queue_full` when no sequence is free and the queue is at its bound.
+   * @throws {DomainError} `queue_full` when no sequence is free and the queue is at its bound; `engine_gone` when the
+   *   scheduler was disposed of, or what {@linkcode abandon} was told.
    */
   submit(job: Job): (error: DomainError) => void {
     const run = new Run(job);
-    if (this.#closed) throw new DomainError("engine_gone", "The model is being unloaded");
+    if (this.#closed !== null) throw this.#closed;
     // Who comes while a sequence is free stands in the queue for a moment only and takes nobody's place in it.
     const free = this.#model === null ? 0 : this.#model.decoder.sequences - this.#model.cache.busy;
     if (!this.#queue.push(run, this.queuedMax + free)) {
@@ -123,14 +125,15 @@ export class Scheduler implements AsyncDisposable {
 
   /** Ends every job with `engine_gone`, keeps conversations on disk for the next start, and leaves the model at rest. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    this.#clearIdleTimer();
-    const gone = new DomainError("engine_gone", "The model was unloaded before the answer was complete");
-    for (let run = this.#queue.shift(); run !== null; run = this.#queue.shift()) this.#fail(run, gone);
-    for (const run of [...this.#running]) this.#fail(run, gone);
-    await this.#do((cache) => cache.persist());
+    this.abandon(new DomainError("engine_gone", "The model was unloaded before the answer was complete"));
+    await this.#persist();
     await this.#loop;
     this.#clearIdleTimer();
+  }
+
+  /** Keeping conversations is a service to them: that it fails is no reason to fail. */
+  async #persist(): Promise<void> {
+    await this.#do((cache) => cache.persist()).catch(() => {});
   }
 
   /** Does something with what is kept, between two batches; nothing when there is no model. */
@@ -148,7 +151,10 @@ export class Scheduler implements AsyncDisposable {
     this.#loop = this.#work(this.#model).finally(() => {
       this.#loop = null;
       if (this.#queue.size > 0 || this.#tasks.length > 0) return this.#wake();
-      this.#idleTimer = setTimeout(() => this.#do((cache) => cache.persist()), PERSIST_IDLE_MS);
+      const timer = setTimeout(() => this.#persist(), PERSIST_IDLE_MS);
+      // What is only a precaution keeps no process alive.
+      Deno.unrefTimer(timer);
+      this.#idleTimer = timer;
     });
   }
 
@@ -162,7 +168,12 @@ export class Scheduler implements AsyncDisposable {
     await Promise.resolve();
     for (;;) {
       this.#releaseEnded(cache);
-      for (let task = this.#tasks.shift(); task !== undefined; task = this.#tasks.shift()) await task(cache);
+      const task = this.#tasks.shift();
+      if (task !== undefined) {
+        await task(cache);
+        // Whoever asked for the next one may have ended jobs before, and their sequences have to be free for it.
+        continue;
+      }
       await this.#admitWaiting({ decoder, cache });
       if (this.#running.length === 0) return;
       await this.#step({ decoder, cache });
@@ -184,19 +195,20 @@ export class Scheduler implements AsyncDisposable {
     run.clearDeadline();
     this.#running.push(run);
     try {
-      run.sequence = await cache.take(job.owner, job.promptTokens);
+      run.sequence = await this.#watch(() => cache.take(job.owner, job.promptTokens));
       if (run.sequence === null) throw new Error("No sequence is free");
       run.cachedTokens = run.sequence.tokens.length;
       run.sampler = decoder.createSampler(job.sampler);
+      await this.#notePrefill([{ run, sequence: run.sequence }], cache);
     } catch (cause) {
-      return await this.#failBatch([run], cache, cause);
+      return this.#failComputing(run, cause);
     }
     if (this.#hasEnded(run)) return;
     run.setDeadline(this.#prefillTimeoutMs, () => {
       const seconds = this.#prefillTimeoutMs / 1000;
       this.#fail(run, new DomainError("prefill_timeout", `The prompt could not be read within ${seconds} seconds`));
     });
-    job.onStart({ cachedTokens: run.cachedTokens, queueMs: run.startedAt - run.submittedAt });
+    this.#tell(run, () => job.onStart({ cachedTokens: run.cachedTokens, queueMs: run.startedAt - run.submittedAt }));
   }
 
   /** Whether a run was cancelled while something was awaited. */
@@ -205,30 +217,29 @@ export class Scheduler implements AsyncDisposable {
   }
 
   async #step({ decoder, cache }: Model): Promise<void> {
-    await this.#setGrammars(cache);
-    const decoding = this.#planDecode();
-    const pieces = [...decoding, ...this.#planPrefill()];
+    await this.#setGrammars();
+    const decoding = planDecode(this.#running);
+    const pieces = [...decoding, ...planPrefill(this.#running, PREFILL_CHUNK_TOKENS)];
     // Every job that was begun just now may have failed at once.
     if (pieces.length === 0) return;
     // llama.cpp computes neighbouring sequences together only when they stand in ascending order.
     pieces.sort((a, b) => a.entry.sequence - b.entry.sequence);
-    const startedAt = performance.now();
     try {
-      const drawn = await this.#decode(decoder, pieces.map(({ entry }) => entry));
-      if (decoding.length === 0) cache.measurePrefill(performance.now() - startedAt, countTokens(pieces));
+      const { drawn, tookMs } = await this.#decode(decoder, pieces.map(({ entry }) => entry));
+      if (decoding.length === 0) cache.measurePrefill(tookMs, countTokens(pieces));
       let next = 0;
       for (const { run, sequence, entry } of pieces) {
         for (const token of entry.tokens) sequence.tokens.push(token);
-        if (entry.sampler !== null) this.#takeToken(run, drawn[next++]!, decoder);
-        else if (run.injected.length > 0) this.#takeToken(run, toDrawn(run.injected.shift()!), decoder);
+        if (entry.sampler !== null) this.#takeDrawn(run, drawn[next++]!, decoder);
+        else if (run.injected.length > 0) this.#takeDrawn(run, toDrawn(run.injected.shift()!), decoder);
       }
       await this.#notePrefill(pieces, cache);
     } catch (cause) {
-      await this.#failBatch(pieces.map(({ run }) => run), cache, cause);
+      await this.#failBatch(pieces, cache, cause);
     }
   }
 
-  async #notePrefill(pieces: readonly Piece[], cache: PrefixCache): Promise<void> {
+  async #notePrefill(pieces: readonly Pick<Piece, "run" | "sequence">[], cache: PrefixCache): Promise<void> {
     for (const { run, sequence } of pieces) {
       if (run.phase !== "prefill") continue;
       const tokensLeft = run.job.promptTokens.length - sequence.tokens.length;
@@ -236,67 +247,45 @@ export class Scheduler implements AsyncDisposable {
     }
   }
 
-  async #decode(decoder: BatchDecoder, entries: readonly BatchEntry[]): Promise<DrawnToken[]> {
+  async #decode(
+    decoder: BatchDecoder,
+    entries: readonly BatchEntry[],
+  ): Promise<{ drawn: (DrawnToken | Error)[]; tookMs: number }> {
     const decode = async () => {
-      const hung = setTimeout(this.#onHung, this.#stepTimeoutMs);
-      try {
-        return await decoder.decode(entries);
-      } finally {
-        clearTimeout(hung);
-      }
+      const startedAt = performance.now();
+      const drawn = await this.#watch(() => decoder.decode(entries));
+      return { drawn, tookMs: performance.now() - startedAt };
     };
     return this.#gate === null ? await decode() : await this.#gate.run("interactive", decode);
   }
 
+  /** Says when native code does not come back. */
+  async #watch<Result>(work: () => Promise<Result>): Promise<Result> {
+    const hung = setTimeout(this.#onHung, this.#stepTimeoutMs);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(hung);
+    }
+  }
+
   /** Grammars that answers asked for with their last token. One that does not take what was written already is not set. */
-  async #setGrammars(cache: PrefixCache): Promise<void> {
-    for (const run of this.#running) {
-      if (run.grammar === null || run.injected.length > 0 || run.phase === "ended") continue;
-      const { gbnf, accepted } = run.grammar;
+  async #setGrammars(): Promise<void> {
+    for (const run of [...this.#running]) {
+      const { grammar, sampler } = run;
+      if (grammar === null || sampler === null || run.injected.length > 0 || run.phase === "ended") continue;
       run.grammar = null;
       try {
-        await run.sampler?.setGrammar(gbnf, accepted);
+        await this.#watch(() => sampler.setGrammar(grammar.gbnf, grammar.accepted));
       } catch (cause) {
-        await this.#failBatch([run], cache, cause);
+        this.#failComputing(run, cause);
       }
     }
   }
 
-  /** The next token of every running answer. */
-  #planDecode(): Piece[] {
-    const pieces: Piece[] = [];
-    for (const run of this.#running) {
-      const { sequence, sampler } = run;
-      if (run.phase !== "decode" || sequence === null) continue;
-      const position = sequence.tokens.length;
-      const drawn = run.injected.length === 0 ? sampler : null;
-      const entry = { sequence: sequence.index, position, tokens: [run.nextToken], sampler: drawn };
-      pieces.push({ run, sequence, entry });
-    }
-    return pieces;
-  }
-
-  /** Fills the chunk with prompts in turn; who got a share goes to the end, so a long prompt delays no short one much. */
-  #planPrefill(): Piece[] {
-    const pieces: Piece[] = [];
-    let room = PREFILL_CHUNK_TOKENS;
-    for (const run of this.#running.filter((run) => run.phase === "prefill")) {
-      const { sequence, job } = run;
-      if (room === 0 || sequence === null) break;
-      const position = sequence.tokens.length;
-      const tokens = job.promptTokens.slice(position, position + room);
-      const isLast = position + tokens.length === job.promptTokens.length;
-      const entry = { sequence: sequence.index, position, tokens, sampler: isLast ? run.sampler : null };
-      pieces.push({ run, sequence, entry });
-      room -= tokens.length;
-      this.#running.splice(this.#running.indexOf(run), 1);
-      this.#running.push(run);
-    }
-    return pieces;
-  }
-
-  #takeToken(run: Run, drawn: DrawnToken, decoder: BatchDecoder): void {
+  #takeDrawn(run: Run, drawn: DrawnToken | Error, decoder: BatchDecoder): void {
     if (run.phase === "ended") return;
+    if (drawn instanceof Error) return this.#failComputing(run, drawn);
     if (run.phase === "prefill") {
       run.phase = "decode";
       run.firstTokenAt = performance.now();
@@ -305,18 +294,20 @@ export class Scheduler implements AsyncDisposable {
     run.completionTokens++;
     run.nextToken = drawn.token;
     if (decoder.isEndToken(drawn.token)) return this.#finish(run, "stop");
-    const { ended = false, inject = [], grammar } = run.job.onToken(drawn);
-    run.injected.push(...inject);
-    if (grammar !== undefined) run.grammar = grammar;
-    if (ended) this.#finish(run, "stop");
-    else if (run.completionTokens >= run.job.completionTokensMax) this.#finish(run, "length");
+    this.#tell(run, () => {
+      const { ended = false, inject = [], grammar } = run.job.onToken(drawn);
+      run.injected.push(...inject);
+      if (grammar !== undefined) run.grammar = grammar;
+      if (ended) this.#finish(run, "stop");
+      else if (run.completionTokens >= run.job.completionTokensMax) this.#finish(run, "length");
+    });
   }
 
   #finish(run: Run, finishReason: "stop" | "length"): void {
     run.phase = "ended";
     run.clearDeadline();
     const now = performance.now();
-    run.job.onDone({
+    const result = {
       finishReason,
       usage: {
         promptTokens: run.job.promptTokens.length,
@@ -328,7 +319,19 @@ export class Scheduler implements AsyncDisposable {
         prefillMs: run.firstTokenAt - run.startedAt,
         decodeMs: now - run.firstTokenAt,
       },
-    });
+    };
+    this.#tell(run, () => run.job.onDone(result));
+  }
+
+  /** A job that fails to make something of what it is told ends, and the others of its batch go on. */
+  #tell(run: Run, tell: () => void): void {
+    try {
+      tell();
+    } catch (cause) {
+      run.phase = "ended";
+      run.clearDeadline();
+      run.job.onError(new DomainError("internal_error", "The answer could not be read", { cause }));
+    }
   }
 
   #fail(run: Run, error: DomainError): void {
@@ -339,11 +342,15 @@ export class Scheduler implements AsyncDisposable {
     run.job.onError(error);
   }
 
+  #failComputing(run: Run, cause: unknown): void {
+    this.#fail(run, new DomainError("internal_error", "The model could not compute the next token", { cause }));
+  }
+
   /** After a failed batch nobody knows what its sequences hold: they are emptied, their jobs end, the others go on. */
-  async #failBatch(runs: readonly Run[], cache: PrefixCache, cause: unknown): Promise<void> {
-    for (const run of runs) {
-      this.#fail(run, new DomainError("internal_error", "The model could not compute the next token", { cause }));
-      if (run.sequence !== null) await cache.spoil(run.sequence);
+  async #failBatch(pieces: readonly Piece[], cache: PrefixCache, cause: unknown): Promise<void> {
+    for (const { run, sequence } of pieces) {
+      this.#failComputing(run, cause);
+      await cache.spoil(sequence);
     }
   }
 
@@ -360,8 +367,4 @@ export class Scheduler implements AsyncDisposable {
 /** A token that was not drawn, as the drawn ones look. */
 function toDrawn(token: number): DrawnToken {
   return { token, logprob: 0, bytes: [], top: [] };
-}
-
-function countTokens(pieces: readonly Piece[]): number {
-  return pieces.reduce((sum, { entry }) => sum + entry.tokens.length, 0);
 }

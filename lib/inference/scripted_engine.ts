@@ -89,6 +89,8 @@ class Scripted implements ScriptedEngine {
   /** What each owner's last conversation holds, prompt and answer. */
   readonly #remembered = new Map<string, string[]>();
   readonly #closing = new AbortController();
+  /** Ends the answers of an owner. */
+  readonly #forgetting = new Map<string, AbortController>();
   #active = 0;
   #open = 0;
   #idle = Promise.withResolvers<void>();
@@ -128,7 +130,8 @@ class Scripted implements ScriptedEngine {
     this.requests.push(request);
     this.#open++;
     try {
-      yield* this.#answer(request, AbortSignal.any([signal, this.#closing.signal]));
+      const forgetting = this.#forgettingOf(request.owner).signal;
+      yield* this.#answer(request, AbortSignal.any([signal, forgetting, this.#closing.signal]));
     } catch (error) {
       throw this.#closing.signal.aborted ? goneError() : error;
     } finally {
@@ -137,9 +140,22 @@ class Scripted implements ScriptedEngine {
     }
   }
 
+  forget(owner: string): Promise<void> {
+    this.#forgettingOf(owner).abort();
+    this.#forgetting.delete(owner);
+    this.#remembered.delete(owner);
+    return Promise.resolve();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.idle();
+  }
+
+  #forgettingOf(owner: string): AbortController {
+    const known = this.#forgetting.get(owner) ?? new AbortController();
+    this.#forgetting.set(owner, known);
+    return known;
   }
 
   async *#answer(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatEvent, void, void> {

@@ -1,4 +1,4 @@
-import type { Checkpoint } from "./state_store.ts";
+import type { Checkpoint } from "./batch_decoder.ts";
 
 /** One sequence of a context: the tokens whose key-value state it holds, and whose they are. */
 export interface Sequence {
@@ -13,6 +13,7 @@ export interface Sequence {
   busy: boolean;
   /** Rises with each use; the smallest was left alone for longest. */
   lastUse: number;
+  lastUsedMs: number;
 }
 
 /** Length of the longest common beginning of two token lists. */
@@ -35,6 +36,7 @@ export class SequenceStore {
       checkpoints: [],
       busy: false,
       lastUse: 0,
+      lastUsedMs: 0,
     }));
   }
 
@@ -56,12 +58,17 @@ export class SequenceStore {
   /** A request writes to it from now on. */
   take(sequence: Sequence): void {
     sequence.busy = true;
-    sequence.lastUse = ++this.#uses;
+    this.#touch(sequence);
   }
 
   /** The request has left; what the sequence holds stays until somebody needs the room. */
   release(sequence: Sequence): void {
     sequence.busy = false;
+    this.#touch(sequence);
+  }
+
+  #touch(sequence: Sequence): void {
     sequence.lastUse = ++this.#uses;
+    sequence.lastUsedMs = Date.now();
   }
 }

@@ -1,23 +1,29 @@
-import type { BatchDecoder, HeldState } from "./batch_decoder.ts";
+import type { BatchDecoder, Checkpoint, HeldState } from "./batch_decoder.ts";
 import { commonPrefixLength } from "./sequence_store.ts";
-import type { StateFile, StateFiles } from "./state_files.ts";
+import type { StateContent, StateFile, StateFiles } from "./state_files.ts";
 
-/** The state of what a sequence would forget, at an earlier length of it. */
-export interface Checkpoint {
-  /** Tokens before it. */
-  length: number;
+/** A state in memory and its checkpoints. */
+export interface HeldPlace {
   state: HeldState;
+  checkpoints: readonly Checkpoint[];
 }
 
-/** A conversation that is kept beside the sequences: in memory, or in a file. */
+/** A state on its way to a file. */
+interface WritingPlace {
+  /** Null when it did not get there. */
+  written: Promise<StateFile | null>;
+  checkpoints: readonly { length: number }[];
+}
+
+/** A conversation that is kept beside the sequences: in memory, in a file, or between the two. */
 export interface StoredState {
   /** Hash of the owner. */
   readonly owner: string;
   readonly tokens: readonly number[];
-  readonly bytes: number;
-  place: { state: HeldState; checkpoints: Checkpoint[] } | { file: StateFile };
+  place: HeldPlace | WritingPlace | { file: StateFile };
   /** Rises with each use. */
   lastUse: number;
+  lastUsedMs: number;
 }
 
 /** Bounds of a {@linkcode StateStore}. */
@@ -31,15 +37,17 @@ export interface StateStoreOptions {
 
 /**
  * Keeps the states of sequences that had to make room: in memory, and what has no place there in files. Of states that
- * one holds the beginning of another, only the longer is kept. All methods but {@linkcode write} belong into the
- * scheduler's loop, since they call the decoder.
+ * one holds the beginning of another, only the longer is kept. Its methods call the decoder, and so belong into the
+ * scheduler's loop; only the writing of files goes on beside it.
  */
 export class StateStore {
   readonly #options: StateStoreOptions;
   readonly #stored = new Set<StoredState>();
+  /** What a prompt is being served from: it stays where it is meanwhile. */
+  #pinned: StoredState | null = null;
   #memoryBytes = 0;
   #uses = 0;
-  #writing: Promise<void> = Promise.resolve();
+  #writing: Promise<unknown> = Promise.resolve();
   #writingBytes = 0;
 
   constructor(options: StateStoreOptions) {
@@ -51,10 +59,21 @@ export class StateStore {
     return this.#memoryBytes + this.#writingBytes;
   }
 
+  get keepsInMemory(): boolean {
+    return this.#options.memoryBytesMax > 0;
+  }
+
+  /** Whether anything outlives the process. */
+  get keepsOnDisk(): boolean {
+    return this.#options.files !== null;
+  }
+
   /** Takes up what an earlier process left. */
   async open(): Promise<void> {
-    const files = await this.#options.files?.open() ?? [];
-    for (const file of files.sort((a, b) => a.lastUsedMs - b.lastUsedMs)) this.#addFile(file);
+    for (const file of await this.#options.files?.open() ?? []) {
+      const { owner, tokens, lastUsedMs } = file;
+      this.#stored.add({ owner, tokens, place: { file }, lastUse: ++this.#uses, lastUsedMs });
+    }
   }
 
   /** What is kept of an owner, given as a hash. */
@@ -67,16 +86,25 @@ export class StateStore {
     return this.find(owner).some((stored) => commonPrefixLength(stored.tokens, tokens) === tokens.length);
   }
 
+  /** What {@linkcode fetch} is going to be asked for: no other state takes its place until then. */
+  pin(stored: StoredState | null): void {
+    this.#pinned = stored;
+  }
+
   /** Keeps a state and its checkpoints, which are the store's from now on. */
-  async put(kept: { owner: string; tokens: number[]; state: HeldState; checkpoints: Checkpoint[] }): Promise<void> {
-    const { owner, tokens, state, checkpoints } = kept;
+  async put(
+    kept: HeldPlace & { owner: string; tokens: readonly number[]; lastUsedMs: number },
+  ): Promise<StoredState> {
+    const { owner, tokens, state, checkpoints, lastUsedMs } = kept;
     for (const stored of this.find(owner)) {
+      if (stored === this.#pinned) continue;
       if (commonPrefixLength(stored.tokens, tokens) === stored.tokens.length) await this.#drop(stored);
     }
-    const bytes = checkpoints.reduce((sum, { state }) => sum + state.bytes, state.bytes);
-    this.#stored.add({ owner, tokens, bytes, place: { state, checkpoints }, lastUse: ++this.#uses });
-    this.#memoryBytes += bytes;
+    const added = { owner, tokens, place: { state, checkpoints }, lastUse: ++this.#uses, lastUsedMs };
+    this.#stored.add(added);
+    this.#memoryBytes += bytesOf(kept);
     await this.#makeRoom(0);
+    return added;
   }
 
   /** Counts a checkpoint of a live sequence; false when there is no room for it. */
@@ -92,100 +120,158 @@ export class StateStore {
   }
 
   /** Brings a state into memory when it is on disk; null when its file is not whole. */
-  async fetch(stored: StoredState): Promise<{ state: HeldState; checkpoints: Checkpoint[] } | null> {
+  async fetch(stored: StoredState): Promise<HeldPlace | null> {
     stored.lastUse = ++this.#uses;
-    if (!("file" in stored.place)) return stored.place;
-    const { decoder, files } = this.#options;
-    const { file } = stored.place;
-    const content = await files!.read(file);
+    stored.lastUsedMs = Date.now();
+    if ("state" in stored.place) return stored.place;
+    const file = "file" in stored.place ? stored.place.file : await stored.place.written;
+    const content = file === null ? null : await this.#options.files!.read(file);
     if (content === null) {
       this.#stored.delete(stored);
       return null;
     }
     // It goes on being counted as on disk: who fetched it takes what it needs and lets it go.
-    const checkpoints: Checkpoint[] = [];
-    for (const { length, state } of content.checkpoints) {
-      checkpoints.push({ length, state: await decoder.importState(state) });
-    }
-    return { state: await decoder.importState(content.state), checkpoints };
+    return await this.#import(content);
   }
 
-  /** Lets go what {@linkcode fetch} brought from disk; what is kept in memory stays. */
-  async settle(stored: StoredState, fetched: { state: HeldState; checkpoints: Checkpoint[] }): Promise<void> {
-    if (stored.place !== fetched) await this.#dropHeld(fetched);
+  /**
+   * Done with what {@linkcode fetch} gave. What is in memory stays there, unless it was `used up`: then it goes, since the
+   * sequence holds all of it. What came from disk goes, since it is still there. In both cases the caller is given the
+   * checkpoints up to `length` that it may keep: they are counted like reserved ones, and its own from now on.
+   */
+  async settle(
+    stored: StoredState,
+    fetched: HeldPlace,
+    { length, usedUp }: { length: number; usedUp: boolean },
+  ): Promise<Checkpoint[]> {
+    const isInMemory = stored.place === fetched;
+    if (isInMemory && !usedUp) return [];
+    if (isInMemory) {
+      this.#stored.delete(stored);
+      this.#memoryBytes -= bytesOf(fetched);
+    }
+    await this.#options.decoder.dropState(fetched.state.id);
+    const given: Checkpoint[] = [];
+    for (const checkpoint of fetched.checkpoints) {
+      if (checkpoint.length <= length && await this.reserve(checkpoint.state.bytes)) given.push(checkpoint);
+      else await this.#options.decoder.dropState(checkpoint.state.id);
+    }
+    return given;
+  }
+
+  /** A state that turned out to be of no use. */
+  async drop(stored: StoredState): Promise<void> {
+    if (this.#stored.has(stored)) await this.#drop(stored);
   }
 
   /** Erases everything of an owner, given as a hash. */
   async forget(owner: string): Promise<void> {
-    for (const stored of this.find(owner)) await this.#drop(stored);
-    await this.#writing;
-    // What was being written meanwhile has become a file.
-    for (const stored of this.find(owner)) await this.#drop(stored);
-    await this.#options.files?.forget(owner);
+    try {
+      for (const stored of this.find(owner)) await this.#drop(stored);
+    } finally {
+      // Files go even when the decoder is dead, and those too that are being written just now.
+      await this.#writing;
+      await this.#options.files?.forget(owner);
+    }
   }
 
-  /** Writes everything that is in memory to disk, latest used first, as far as it may be kept there. */
-  async persist(): Promise<void> {
-    const inMemory = [...this.#stored].filter(({ place }) => !("file" in place)).sort((a, b) => b.lastUse - a.lastUse);
-    for (const stored of inMemory) await this.#spill(stored);
+  /** Writes what is in memory to disk, as far as it may be kept there: everything, latest used first, unless told what. */
+  async persist(wanted: readonly StoredState[] = this.#listHeld().reverse()): Promise<void> {
+    if (!this.keepsOnDisk) return;
+    for (const stored of wanted) {
+      // One after another: nothing is given up because the disk is slow.
+      await this.#writing;
+      if (this.#stored.has(stored)) await this.#spill(stored);
+    }
     await this.#writing;
+  }
+
+  /** What is in memory, least lately used first. */
+  #listHeld(): StoredState[] {
+    return [...this.#stored].filter(({ place }) => "state" in place).sort((a, b) => a.lastUse - b.lastUse);
   }
 
   /** Frees memory, least lately used first; false when that does not make enough room. */
   async #makeRoom(bytes: number): Promise<boolean> {
     const { memoryBytesMax } = this.#options;
-    const inMemory = [...this.#stored].filter(({ place }) => !("file" in place)).sort((a, b) => a.lastUse - b.lastUse);
-    for (const stored of inMemory) {
+    for (const stored of this.#listHeld()) {
       if (this.#memoryBytes + bytes <= memoryBytesMax) break;
-      await this.#spill(stored);
+      if (stored !== this.#pinned) await this.#spill(stored);
     }
     return this.#memoryBytes + bytes <= memoryBytesMax;
   }
 
   /** Moves a state from memory to disk. When the disk is slower than what comes, it is given up instead. */
   async #spill(stored: StoredState): Promise<void> {
-    const { decoder, files, memoryBytesMax } = this.#options;
-    if ("file" in stored.place) return;
-    const { state, checkpoints } = stored.place;
-    if (files === null || this.#writingBytes + stored.bytes > Math.max(memoryBytesMax, stored.bytes)) {
-      return await this.#drop(stored);
-    }
-    this.#stored.delete(stored);
-    this.#memoryBytes -= stored.bytes;
-    const content = {
-      state: await decoder.exportState(state.id),
-      checkpoints: [] as { length: number; state: Uint8Array<ArrayBuffer> }[],
-    };
-    for (const { length, state } of checkpoints) {
-      content.checkpoints.push({ length, state: await decoder.exportState(state.id) });
-    }
-    this.#writingBytes += stored.bytes;
-    this.#writing = this.#writing.then(async () => {
-      const { owner, tokens } = stored;
-      const file = await files.write({ owner, tokens, ...content }, (gone) => this.#removeFile(gone)).catch(() => null);
-      this.#writingBytes -= stored.bytes;
-      if (file !== null) this.#addFile(file, stored.lastUse);
+    const { files, memoryBytesMax } = this.#options;
+    const { place } = stored;
+    if (!("state" in place)) return;
+    const bytes = bytesOf(place);
+    if (files === null || this.#writingBytes + bytes > Math.max(memoryBytesMax, bytes)) return await this.#drop(stored);
+    const content = await this.#export(place);
+    this.#memoryBytes -= bytes;
+    this.#writingBytes += bytes;
+    const written = this.#writing.then(() => this.#write(stored, { files, content })).finally(() => {
+      this.#writingBytes -= bytes;
     });
+    stored.place = { written, checkpoints: content.checkpoints.map(({ length }) => ({ length })) };
+    this.#writing = written;
   }
 
-  #addFile(file: StateFile, lastUse = ++this.#uses): void {
-    this.#stored.add({ owner: file.owner, tokens: file.tokens, bytes: file.sizeBytes, place: { file }, lastUse });
+  async #write(
+    stored: StoredState,
+    { files, content }: { files: StateFiles; content: StateContent },
+  ): Promise<StateFile | null> {
+    // Nobody wants it any more.
+    if (!this.#stored.has(stored)) return null;
+    const { owner, tokens, lastUsedMs } = stored;
+    const file = await files.write({ owner, tokens, lastUsedMs, ...content }, (path) => this.#removePath(path))
+      .catch(() => null);
+    if (file === null) this.#stored.delete(stored);
+    else if (this.#stored.has(stored)) stored.place = { file };
+    else await files.remove(file);
+    return file;
   }
 
-  #removeFile(file: StateFile): void {
+  #removePath(path: string): void {
     for (const stored of this.#stored) {
-      if ("file" in stored.place && stored.place.file === file) this.#stored.delete(stored);
+      if ("file" in stored.place && stored.place.file.path === path) this.#stored.delete(stored);
     }
   }
 
   async #drop(stored: StoredState): Promise<void> {
     this.#stored.delete(stored);
-    if ("file" in stored.place) return await this.#options.files?.remove(stored.place.file);
-    this.#memoryBytes -= stored.bytes;
-    await this.#dropHeld(stored.place);
+    const { place } = stored;
+    if ("file" in place) return await this.#options.files?.remove(place.file);
+    // What is being written removes itself.
+    if (!("state" in place)) return;
+    this.#memoryBytes -= bytesOf(place);
+    await this.#dropHeld(place);
   }
 
-  async #dropHeld({ state, checkpoints }: { state: HeldState; checkpoints: Checkpoint[] }): Promise<void> {
+  async #dropHeld({ state, checkpoints }: HeldPlace): Promise<void> {
     for (const { id } of [state, ...checkpoints.map(({ state }) => state)]) await this.#options.decoder.dropState(id);
   }
+
+  async #export({ state, checkpoints }: HeldPlace): Promise<StateContent> {
+    const { decoder } = this.#options;
+    const content: StateContent = { state: await decoder.exportState(state.id), checkpoints: [] };
+    for (const { length, state } of checkpoints) {
+      content.checkpoints.push({ length, state: await decoder.exportState(state.id) });
+    }
+    return content;
+  }
+
+  async #import(content: StateContent): Promise<HeldPlace> {
+    const { decoder } = this.#options;
+    const checkpoints: Checkpoint[] = [];
+    for (const { length, state } of content.checkpoints) {
+      checkpoints.push({ length, state: await decoder.importState(state) });
+    }
+    return { state: await decoder.importState(content.state), checkpoints };
+  }
+}
+
+function bytesOf({ state, checkpoints }: HeldPlace): number {
+  return checkpoints.reduce((sum, { state }) => sum + state.bytes, state.bytes);
 }

@@ -7,6 +7,10 @@ Deno.test("Lengths count characters, however they are escaped", () => {
     yes: ['"ab"', '"😀é"', '"\\n\\u0041\\""', '"\\ud83d\\ude00x"'],
     no: ['"a"', '"abcd"', '"\\ud83d\\ude00"', '"\\ud83d"'],
   });
+  assertPermits({ type: "string" }, {
+    yes: ['"\\uD83D\\uDE00"', '"\\ud7ff\\ue000"', '"\\/\\b"', '"\u007f"'],
+    no: ['"\\ud83d"', '"\\ude00\\ud83d"', '"\\ud83dx"', '"\\x41"', '"\n"', '"'],
+  });
   const long = (length: number) => JSON.stringify("x".repeat(length));
   assertPermits({ type: "string", minLength: 400, maxLength: 3_000 }, {
     yes: [long(400), long(401), long(1_777), long(3_000)],
@@ -35,6 +39,7 @@ Deno.test("Whole numbers keep their bounds exactly", () => {
     no: ["1.0"],
   });
   assertPermits({ type: "integer", minimum: 5, exclusiveMinimum: true }, { yes: ["6"], no: ["5"] });
+  assertPermits({ type: "integer", minimum: 5, exclusiveMinimum: 5 }, { yes: ["6"], no: ["5"] });
 });
 
 Deno.test("Numbers keep their bounds", () => {

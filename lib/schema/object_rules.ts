@@ -188,10 +188,9 @@ class ObjectWriter {
 
   /** What may follow when `count` keys are written and those at `at` and after it are left; null when nothing may. */
   #writeEnd(from: (string | null)[], { count, at }: { count: number; at: number }): string | null {
-    const { min, max } = this.parts;
-    const mayEnd = at > this.#lastRequired && count >= min;
+    const mayEnd = at > this.#lastRequired && count >= this.parts.min;
     const rest = from[Math.min(count, this.#counted)] ?? null;
-    if (rest === null || count >= max) return mayEnd ? "" : null;
+    if (rest === null) return mayEnd ? "" : null;
     const more = `"," ${this.#sp} "\\"" ${rest}`;
     return mayEnd ? ` (${more})?` : ` ${more}`;
   }

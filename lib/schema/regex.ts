@@ -1,4 +1,4 @@
-import { ANY_CHAR, type CharSet, invert, unite } from "./char_set.ts";
+import { type CharSet, invert, unite } from "./char_set.ts";
 
 /** A parsed regular expression. */
 export type Regex =
@@ -232,6 +232,3 @@ export function exactly(texts: readonly string[]): Regex {
   }));
   return { type: "sequence", parts: [{ type: "start" }, { type: "choice", options }, { type: "end" }] };
 }
-
-/** A pattern that matches any text. */
-export const ANY_TEXT: Regex = { type: "repeat", body: { type: "chars", set: ANY_CHAR }, min: 0, max: Infinity };

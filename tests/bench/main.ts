@@ -3,7 +3,7 @@
  * for the README. Both are started with their defaults, stay loaded, and work in turns, one at a time: A B, B A, A B, …
  * Embeddings are measured against Python's onnxruntime.
  *
- * Options: --rounds <n> (5), --model smollm2-135m | random-3b | all-minilm-l6-v2 (all).
+ * Options: --decode-only, --rounds <n> (5), --model smollm2-135m | random-3b | all-minilm-l6-v2 (all).
  */
 import { parseArgs } from "node:util";
 import { EMBEDDING_MODEL, measureEmbeddings } from "./embeddings.ts";
@@ -44,19 +44,26 @@ async function provideStarter(): Promise<string> {
   return `${folder}/models/${STARTER}.gguf`;
 }
 
-/** Measures one model in `count` rounds, after one that warms both servers up and is thrown away. */
-async function measureModel(model: ServedModel, llamaServer: string | null, count: number): Promise<void> {
+/** How much is measured. */
+interface BenchOptions {
+  rounds: number;
+  decodeOnly: boolean;
+}
+
+/** Measures one model in rounds. Each round begins with a question that nobody measures. */
+async function measureModel(model: ServedModel, llamaServer: string | null, options: BenchOptions): Promise<void> {
+  const { rounds: count, decodeOnly } = options;
   await using stack = new AsyncDisposableStack();
   const rookery = stack.use(await startRookery(model, folder));
   const context = await readServedContext(rookery);
   const other = llamaServer === null ? null : stack.use(await startLlamaServer(model, llamaServer, context));
   const rounds: Round[] = [];
-  for (let round = 0; round <= count; round++) {
-    const measure = async (server: typeof rookery) => await measureServer(server, model.id, round);
+  for (let round = 1; round <= count; round++) {
+    const measure = async (server: typeof rookery) => await measureServer(server, model.id, { round, decodeOnly });
     const early = round % 2 === 0 && other !== null ? await measure(other) : null;
     const own = await measure(rookery);
     const late = round % 2 === 1 && other !== null ? await measure(other) : null;
-    if (round > 0) rounds.push({ rookery: own, other: early ?? late });
+    rounds.push({ rookery: own, other: early ?? late });
   }
   print(`\n### ${model.id}\n`);
   print(describeServing(context, llamaServer !== null));
@@ -91,13 +98,19 @@ async function describeMachine(llamaServer: string | null): Promise<string> {
 async function main(): Promise<void> {
   const { values } = parseArgs({
     args: Deno.args,
-    options: { rounds: { type: "string", default: "5" }, model: { type: "string", multiple: true } },
+    options: {
+      "decode-only": { type: "boolean", default: false },
+      rounds: { type: "string", default: "5" },
+      model: { type: "string", multiple: true },
+    },
   });
   const rounds = Number(values.rounds);
   const models = [STARTER, RANDOM, EMBEDDING_MODEL];
   const wanted = values.model ?? models;
   if (!Number.isInteger(rounds) || rounds < 1 || !wanted.every((id) => models.includes(id))) {
-    throw new Error(`Usage: deno task bench [--rounds <n>] ${models.map((id) => `[--model ${id}]`).join(" ")}`);
+    throw new Error(
+      `Usage: deno task bench [--decode-only] [--rounds <n>] ${models.map((id) => `[--model ${id}]`).join(" ")}`,
+    );
   }
   const llamaServer = Deno.env.get("LLAMA_SERVER") || null;
   print(await describeMachine(llamaServer));
@@ -110,7 +123,7 @@ async function main(): Promise<void> {
     }
     const starter = await provideStarter();
     const path = id === STARTER ? starter : await provideRandomModel(starter, folder);
-    await measureModel({ id, path }, llamaServer, rounds);
+    await measureModel({ id, path }, llamaServer, { rounds, decodeOnly: values["decode-only"] });
   }
 }
 

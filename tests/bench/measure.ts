@@ -36,12 +36,24 @@ const PEOPLE = {
 };
 const SCHEMA_FORMAT = { type: "json_schema", json_schema: { name: "people", schema: PEOPLE } };
 
-/** Measures everything on one server while nothing else works. `round` makes
- * prompts that no cache knows, and the same ones for every server. */
-export async function measureServer(server: Server, model: string, round: number): Promise<Measurement> {
+/** What is measured in a round. */
+export interface RoundOptions {
+  /** Makes prompts that no cache knows, and the same ones for every server. */
+  round: number;
+  /** Leaves out what prompts cost: a large model reads them for minutes. */
+  decodeOnly?: boolean;
+}
+
+/** Measures one server while nothing else works. */
+export async function measureServer(
+  server: Server,
+  model: string,
+  { round, decodeOnly = false }: RoundOptions,
+): Promise<Partial<Measurement>> {
   const client = new Client(server, model, new WordSource(`${model} ${round}`));
   await client.ask([{ role: "user", content: "Hello" }], { max_tokens: 8 });
   const decode = await measureDecode(client);
+  if (decodeOnly) return { ...decode, memoryBytes: await server.measureMemory() };
   const read = await client.ask(await client.makePrompt(PREFILL_TOKENS), { max_tokens: 1 });
   const first = await measureFirstTokens(client);
   return {

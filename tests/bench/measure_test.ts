@@ -36,7 +36,7 @@ function serveTokens(count: number) {
 Deno.test("measureServer() sizes its prompts in the model's tokens and never repeats a beginning", async () => {
   const { measured, prompts } = serveTokens(500);
   await using server = measured;
-  const measurement = await measureServer(server, "m", 1);
+  const measurement = await measureServer(server, "m", { round: 1 });
   assert.equal(measurement.memoryBytes, 7);
   for (const value of Object.values(measurement)) assert.ok(value > 0 && Number.isFinite(value));
   const tokens = prompts.map((prompt) => prompt.split(" ").length * 2);
@@ -54,7 +54,16 @@ Deno.test("measureServer() sizes its prompts in the model's tokens and never rep
 Deno.test("measureServer() refuses to measure answers that end early", async () => {
   const { measured } = serveTokens(10);
   await using server = measured;
-  await assert.rejects(measureServer(server, "m", 1), /fake ended 5 answers before 64 tokens/);
+  await assert.rejects(measureServer(server, "m", { round: 1 }), /fake ended 5 answers before 64 tokens/);
+});
+
+Deno.test("measureServer() reads no long prompt when only decoding is asked for", async () => {
+  const { measured, prompts } = serveTokens(500);
+  await using server = measured;
+  const measurement = await measureServer(server, "m", { round: 1, decodeOnly: true });
+  assert.ok(measurement.decodeSixteen! > 0 && measurement.prefill === undefined);
+  assert.ok(prompts.every((prompt) => prompt.length < 300));
+  assert.equal(server.restarts, 0);
 });
 
 Deno.test("WordSource makes other words of another seed and the same of the same", () => {

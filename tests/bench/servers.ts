@@ -33,6 +33,8 @@ export interface ServedContext {
 export async function startRookery(model: ServedModel, folder: string): Promise<Server> {
   const data = `${folder}/rookery-${model.id}`;
   await Deno.mkdir(`${data}/models`, { recursive: true });
+  // What an earlier run kept of the same prompts would be read instead of them.
+  await Deno.remove(`${data}/kv`, { recursive: true }).catch(() => {});
   const place = `${data}/models/${model.id}.gguf`;
   if (!model.embeds) {
     await Deno.link(model.path, place).catch(async (error) => {

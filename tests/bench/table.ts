@@ -2,8 +2,8 @@ import type { Measurement } from "./measure.ts";
 
 /** One round: what each server did, one right after the other. `other` is null when Rookery ran alone. */
 export interface Round {
-  rookery: Measurement;
-  other: Measurement | null;
+  rookery: Partial<Measurement>;
+  other: Partial<Measurement> | null;
 }
 
 interface Row {
@@ -48,13 +48,14 @@ export function renderTable(rounds: Round[]): string {
     ? ["", "Rookery", "llama-server", "Rookery / llama-server", "from – to"]
     : ["", "Rookery", "from – to"];
   const lines = [header, ["---", ...header.slice(1).map(() => "---:")]];
-  for (const row of ROWS) lines.push(isPaired ? renderPaired(row, rounds) : renderAlone(row, rounds));
+  const measured = ROWS.filter(({ key }) => rounds.every(({ rookery }) => rookery[key] !== undefined));
+  for (const row of measured) lines.push(isPaired ? renderPaired(row, rounds) : renderAlone(row, rounds));
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
 function renderPaired(row: Row, rounds: Round[]): string[] {
   const pairs = rounds.flatMap(({ rookery, other }) =>
-    other === null ? [] : [[rookery[row.key], other[row.key]] as const]
+    other === null ? [] : [[rookery[row.key]!, other[row.key]!] as const]
   );
   const ratios = pairs.map(([own, other]) => own / other);
   const spread = `${Math.min(...ratios).toFixed(2)} – ${Math.max(...ratios).toFixed(2)}`;
@@ -63,7 +64,7 @@ function renderPaired(row: Row, rounds: Round[]): string[] {
 }
 
 function renderAlone(row: Row, rounds: Round[]): string[] {
-  const values = rounds.map(({ rookery }) => rookery[row.key]);
+  const values = rounds.map(({ rookery }) => rookery[row.key]!);
   return [
     row.label,
     format(median(values), row),

@@ -43,6 +43,7 @@ function ravens(count: number): string {
 /** What every {@linkcode ChatEngine} promises, however its answers come about. */
 export function testChatEngine(name: string, make: MakeEngine): void {
   testAnswers(name, make);
+  testForgetting(name, make);
   testRefusals(name, make);
   testCancellation(name, make);
 }
@@ -93,6 +94,43 @@ function testAnswers(name: string, make: MakeEngine): void {
     const done = events.at(-1);
     assert.ok(done?.type === "done");
     assert.deepEqual([textOf(events).trimStart(), done.finishReason], ["raven r", "stop"]);
+  });
+}
+
+function testForgetting(name: string, make: MakeEngine): void {
+  Deno.test(`${name} forgets an owner's conversations, and nobody else's`, async () => {
+    await using engine = make({ sequences: 2 });
+    const prompt = "The raven sat on the old stone wall and looked at the river for a long time";
+    const cached = async (owner: string) => {
+      const done = (await collect(engine, ask({ owner, prompt, completionTokensMax: 2 }))).at(-1);
+      assert.ok(done?.type === "done");
+      return done.usage.cachedTokens;
+    };
+    for (const owner of ["ada", "bob"]) await cached(owner);
+    assert.ok(await cached("ada") >= 15);
+    await engine.forget?.("ada");
+    assert.equal(await cached("ada"), 0);
+    assert.ok(await cached("bob") >= 15);
+  });
+
+  Deno.test(`${name} ends the answers of an owner who is forgotten, the waiting ones too, and nobody else's`, async () => {
+    await using engine = make({ sequences: 2 });
+    const started = Promise.withResolvers<void>();
+    const endless = async (owner: string, controller = new AbortController()) => {
+      for await (const event of engine.chat(ask({ owner, completionTokensMax: null }), controller.signal)) {
+        if (event.type !== "text") continue;
+        if (owner === "ada") started.resolve();
+        else controller.abort();
+      }
+    };
+    const answers = [endless("ada"), endless("ada"), endless("ada")].map((answer) => {
+      return assert.rejects(answer, { code: "request_cancelled" });
+    });
+    await started.promise;
+    const others = assert.rejects(endless("bob"), { code: "request_cancelled" });
+    await engine.forget?.("ada");
+    await Promise.all([...answers, others]);
+    await awaitIdle(engine);
   });
 }
 

@@ -123,7 +123,7 @@ interface NamedRule {
  * One alternative for every name, followed by its rule. Names that begin alike share their beginning: a grammar with 128
  * alternatives at one place takes a sampler long.
  */
-export function branchByName(rules: readonly NamedRule[]): string {
+function branchByName(rules: readonly NamedRule[]): string {
   const groups = new Map<string, NamedRule[]>();
   for (const rule of rules) {
     const [key = ""] = rule.name;

@@ -7,11 +7,15 @@ import { CONTEXT_PARAMS, MODEL_PARAMS } from "./structs.ts";
 const BATCH = { struct: ["i32", "pointer", "pointer", "pointer", "pointer", "pointer", "pointer"] } as const;
 const CHAIN_PARAMS = { struct: ["bool"] } as const;
 
+/** The version that {@linkcode SYMBOLS} and the structs are written after. */
+const LLAMA_VERSION = "0.4.0";
+
 /**
  * The part of llama.cpp's C API that Rookery calls, as `llama.h` of the version that the pinned node-llama-cpp carries
  * declares it. Every call is synchronous: one thread of its own makes them all.
  */
 const SYMBOLS = {
+  llama_version: { parameters: [], result: "pointer" },
   llama_model_default_params: { parameters: [], result: MODEL_PARAMS },
   llama_model_load_from_file: { parameters: ["buffer", MODEL_PARAMS], result: "pointer" },
   llama_model_free: { parameters: ["pointer"], result: "void" },
@@ -25,6 +29,7 @@ const SYMBOLS = {
   llama_init_from_model: { parameters: ["pointer", CONTEXT_PARAMS], result: "pointer" },
   llama_free: { parameters: ["pointer"], result: "void" },
   llama_n_ctx_seq: { parameters: ["pointer"], result: "u32" },
+  llama_attach_threadpool: { parameters: ["pointer", "pointer", "pointer"], result: "void" },
   llama_set_n_threads: { parameters: ["pointer", "i32", "i32"], result: "void" },
   llama_decode: { parameters: ["pointer", BATCH], result: "i32" },
   llama_get_logits_ith: { parameters: ["pointer", "i32"], result: "pointer" },
@@ -61,9 +66,11 @@ export type NativePointer = Deno.PointerObject;
  * The file of llama.cpp's library that node-llama-cpp has loaded into this process: opened once more, it is the same
  * library with the same backends.
  *
- * @throws {DomainError} `engine_unavailable` when it is not where node-llama-cpp's packages keep it.
+ * @throws {DomainError} `engine_unavailable` when it is not where node-llama-cpp's packages keep it, or of another version
+ *   than the one whose interface Rookery knows.
  */
-export function findLlamaLibrary(llama: Llama): string {
+export function findLlamaLibrary(llama: Pick<Llama, "gpu" | "llamaCppRelease">): string {
+  expectVersion(llama.llamaCppRelease.release);
   const base = `@node-llama-cpp/${platformName(Deno.build.os)}-${archName(Deno.build.arch)}`;
   const packages = llama.gpu === false ? [base, `${base}-metal`] : [`${base}-${llama.gpu}`, base];
   const require = createRequire(import.meta.resolve("node-llama-cpp"));
@@ -84,9 +91,18 @@ export function findLlamaLibrary(llama: Llama): string {
   );
 }
 
-/** Opens llama.cpp's library in the calling thread. */
+/**
+ * Opens llama.cpp's library in the calling thread.
+ *
+ * @throws {DomainError} `engine_unavailable` when it is of another version: its structs may be laid out in another way,
+ *   and a call that gets one wrong reads and writes memory at random.
+ * @throws {Error} when there is no library.
+ */
 export function openLlamaLibrary(path: string): LlamaLibrary {
-  return Deno.dlopen(path, SYMBOLS).symbols;
+  const { symbols } = Deno.dlopen(path, SYMBOLS);
+  const version = symbols.llama_version();
+  expectVersion(version === null ? "unknown" : Deno.UnsafePointerView.getCString(version));
+  return symbols;
 }
 
 /** A text as C takes it. */
@@ -97,6 +113,16 @@ export function toCString(text: string): Uint8Array<ArrayBuffer> {
 /** `libllama.so`, `libllama.v0.4.0.so`, `libllama.dylib`, `llama.dll`; not `libllama-common.so`. */
 export function isLlamaLibrary(name: string): boolean {
   return /^(lib)?llama(\.[v\d][\w.]*)?\.(so|dylib|dll)$/.test(name);
+}
+
+/** @param version As a release is called, `v0.4.0`, or as the library calls itself, `0.4.0-dev`. */
+function expectVersion(version: string): void {
+  if (version.replace(/^v|-.*$/g, "") === LLAMA_VERSION) return;
+  throw new DomainError(
+    "engine_unavailable",
+    `llama.cpp ${version} is installed, but Rookery knows how to call ${LLAMA_VERSION}; ` +
+      "install the packages that deno.lock names with `deno install`",
+  );
 }
 
 function platformName(os: typeof Deno.build.os): string {

@@ -4,6 +4,7 @@
  * system, so that the threads that llama.cpp starts for a batch stand on other cores and stay there. From a pool of
  * threads, as asynchronous calls have it, a batch of a small model takes three times as long.
  */
+import { DomainError } from "../../errors.ts";
 import { NativeModel } from "./native_model.ts";
 import type { NativeCalls, NativeRequest, NativeResponse } from "./protocol.ts";
 
@@ -40,7 +41,8 @@ function answer({ id, name, options }: NativeRequest): NativeResponse {
   try {
     return { id, result: (calls[name] as (options: unknown) => unknown)(options) };
   } catch (error) {
-    return { id, error: error instanceof Error ? error.message : String(error) };
+    const code = error instanceof DomainError ? error.code : null;
+    return { id, error: error instanceof Error ? error.message : String(error), code };
   }
 }
 

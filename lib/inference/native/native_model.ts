@@ -1,11 +1,13 @@
 import { cpuUsage } from "node:process";
 import { Sampling } from "../../contracts/chat.ts";
+import { DomainError } from "../../errors.ts";
 import type { DrawnToken, HeldState, SamplerOptions } from "../batch_decoder.ts";
 import type { BatchSpeed } from "../calibrate.ts";
 import { type LlamaLibrary, type NativePointer, openLlamaLibrary, toCString } from "./library.ts";
 import { NativeSampler, type SamplerHome } from "./native_sampler.ts";
 import type { LoadOptions, NativeEntry } from "./protocol.ts";
-import { BatchBuffer, CandidateBuffer, setContextParams, setModelParams } from "./structs.ts";
+import { ThreadPool } from "./thread_pool.ts";
+import { BatchBuffer, CandidateBuffer, checkLayout, setContextParams, setModelParams } from "./structs.ts";
 
 /** `LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY`: sliding windows and recurrent states alone. */
 const PARTIAL_ONLY = 1;
@@ -24,6 +26,7 @@ export class NativeModel {
   readonly #home: SamplerHome;
   readonly #memory: Deno.PointerValue;
   readonly #batch: BatchBuffer;
+  readonly #threads: ThreadPool | null;
   readonly #samplers = new Map<number, NativeSampler>();
   /** Tokens that a sliding window looks back; 0 when no layer has one. */
   readonly #windowTokens: number;
@@ -33,27 +36,34 @@ export class NativeModel {
   #statesMade = 0;
   readonly #sequences: number;
 
-  /** @throws {Error} when llama.cpp does not take the model or cannot make the context. */
+  /**
+   * @throws {DomainError} `not_enough_memory` when there is no room for the context; `engine_unavailable` when llama.cpp is
+   *   of another version than the one that Rookery knows.
+   * @throws {Error} when llama.cpp does not take the model.
+   */
   constructor(options: LoadOptions) {
-    const { contextTokens, sequences, batchTokensMax } = options;
+    const { sequences, batchTokensMax } = options;
     this.#library = openLlamaLibrary(options.libraryPath);
     this.#sequences = sequences;
     this.#model = loadModel(this.#library, options);
-    const params = this.#library.llama_context_default_params();
-    setContextParams(params, { contextTokens: contextTokens * sequences, batchTokensMax, sequences });
-    const context = this.#library.llama_init_from_model(this.#model, params);
-    if (context === null) throw new Error("llama.cpp could not create the context");
-    if (this.#library.llama_n_ctx_seq(context) < contextTokens) throw new Error("llama.cpp shortened the context");
+    const context = this.#createContext(options);
     const vocabulary = this.#library.llama_model_get_vocab(this.#model)!;
     const vocabularyTokens = this.#library.llama_vocab_n_tokens(vocabulary);
     const candidates = new CandidateBuffer(vocabularyTokens);
     this.#home = { library: this.#library, context, vocabulary, vocabularyTokens, candidates };
     this.#memory = this.#library.llama_get_memory(context);
     this.#batch = new BatchBuffer(batchTokensMax);
+    const threads = navigator.hardwareConcurrency;
+    this.#threads = ThreadPool.attach(this.#library, { libraryPath: options.libraryPath, context, threads });
     const { llama_model_n_swa, llama_model_is_recurrent, llama_model_is_hybrid } = this.#library;
     this.#windowTokens = llama_model_n_swa(this.#model);
     this.forgets = this.#windowTokens > 0 || llama_model_is_recurrent(this.#model) ||
       llama_model_is_hybrid(this.#model);
+  }
+
+  /** Whether its threads stay from one batch to the next. */
+  get keepsThreads(): boolean {
+    return this.#threads !== null;
   }
 
   createSampler({ sampler, ...options }: SamplerOptions & { sampler: number }): void {
@@ -69,23 +79,23 @@ export class NativeModel {
     return this.#expectSampler(options.sampler).setGrammar(options.gbnf, options.accepted);
   }
 
-  decode({ entries, threads }: { entries: readonly NativeEntry[]; threads: number }): DrawnToken[] {
+  decode({ entries, threads }: { entries: readonly NativeEntry[]; threads: number }): (DrawnToken | Error)[] {
     const { context } = this.#home;
     this.#batch.clear();
-    const wanted: [output: number, sampler: NativeSampler][] = [];
-    let output = 0;
+    const wanted: { output: number; sampler: number }[] = [];
+    let pushed = 0;
     for (const { sequence, position, tokens, sampler } of entries) {
       const last = sampler === null ? -1 : tokens.length - 1;
       for (const [i, token] of tokens.entries()) {
         this.#batch.push(token, { position: position + i, sequence, output: i === last });
-        if (i === last) wanted.push([output, this.#expectSampler(sampler!)]);
-        output++;
+        if (i === last) wanted.push({ output: pushed, sampler: sampler! });
+        pushed++;
       }
     }
     this.#library.llama_set_n_threads(context, threads, threads);
     const code = this.#library.llama_decode(context, this.#batch.struct);
     if (code !== 0) throw new Error(`llama.cpp could not decode the batch (code ${code})`);
-    return wanted.map(([output, sampler]) => sampler.draw(output));
+    return wanted.map((place) => this.#draw(place));
   }
 
   cut({ sequence, length }: { sequence: number; length: number }): boolean {
@@ -162,7 +172,31 @@ export class NativeModel {
     for (const sampler of this.#samplers.keys()) this.disposeSampler({ sampler });
     this.#states.clear();
     this.#library.llama_free(this.#home.context);
+    this.#threads?.[Symbol.dispose]();
     this.#library.llama_model_free(this.#model);
+  }
+
+  #createContext({ contextTokens, sequences, batchTokensMax }: LoadOptions): NativePointer {
+    const params = this.#library.llama_context_default_params();
+    setContextParams(params, { contextTokens: contextTokens * sequences, batchTokensMax, sequences });
+    const context = this.#library.llama_init_from_model(this.#model, params);
+    if (context !== null && this.#library.llama_n_ctx_seq(context) >= contextTokens) return context;
+    this.#library.llama_free(context);
+    this.#library.llama_model_free(this.#model);
+    throw new DomainError(
+      "not_enough_memory",
+      `There is not enough memory for ${sequences} × ${contextTokens} tokens of context; ` +
+        "lower ROOKERY_CONTEXT or ROOKERY_SEQUENCES",
+    );
+  }
+
+  /** What goes wrong with one sampler is no affair of the others in the batch. */
+  #draw({ output, sampler }: { output: number; sampler: number }): DrawnToken | Error {
+    try {
+      return this.#expectSampler(sampler).draw(output);
+    } catch (error) {
+      return new Error(error instanceof Error ? error.message : String(error));
+    }
   }
 
   #clear(sequence: number): true {
@@ -189,6 +223,7 @@ function loadModel(library: LlamaLibrary, { modelPath, gpuLayers, stop }: LoadOp
   const onProgress = new Deno.UnsafeCallback(progress, () => Atomics.load(stopped, 0) === 0);
   try {
     const params = library.llama_model_default_params();
+    checkLayout({ model: params, context: library.llama_context_default_params() });
     setModelParams(params, { gpuLayers, onProgress: onProgress.pointer });
     const model = library.llama_model_load_from_file(toCString(modelPath), params);
     if (model === null) throw new Error("llama.cpp does not take the model");

@@ -56,14 +56,22 @@ export class NativeSampler {
     return true;
   }
 
-  /** Draws the token that follows the batch's output number `output`. */
+  /**
+   * Draws the token that follows the token at the place `output` of the batch.
+   *
+   * @throws {Error} when there is none: nothing that the grammar allows, or a model that computes no numbers.
+   */
   draw(output: number): DrawnToken {
     const { library, context, vocabularyTokens } = this.#home;
+    const address = library.llama_get_logits_ith(context, output);
+    if (address === null) throw new Error("llama.cpp computed no odds");
+    // A model that is damaged has nothing but NaN from some layer on, and samplers must not see that.
+    if (Number.isNaN(new Deno.UnsafePointerView(address).getFloat32())) {
+      throw new Error("The model computes no numbers");
+    }
     if (this.#grammar === null && this.#logprobs === null) {
       return withoutOdds(library.llama_sampler_sample(this.#chain, context, output));
     }
-    const address = library.llama_get_logits_ith(context, output);
-    if (address === null) throw new Error("llama.cpp computed no odds");
     const logits = new Float32Array(Deno.UnsafePointerView.getArrayBuffer(address, 4 * vocabularyTokens));
     const token = this.#choose(logits);
     library.llama_sampler_accept(this.#chain, token);

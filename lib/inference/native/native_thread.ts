@@ -1,3 +1,4 @@
+import { DomainError } from "../../errors.ts";
 import type { NativeCalls, NativeRequest, NativeResponse } from "./protocol.ts";
 
 type Name = keyof NativeCalls;
@@ -9,18 +10,22 @@ export class NativeThread implements AsyncDisposable {
   #calls = 0;
   #broken: Error | null = null;
 
-  constructor() {
+  /** @param onBroken Told once when the thread dies by itself. What it held in native memory is never freed then. */
+  constructor(onBroken: (error: Error) => void = () => {}) {
     this.#worker.onmessage = ({ data }: MessageEvent<NativeResponse>) => this.#settle(data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      this.#break(new Error(`The thread that computes failed: ${event.message}`));
+      if (this.#broken !== null) return;
+      const error = new Error(`The thread that computes failed: ${event.message}`);
+      this.#break(error);
+      onBroken(error);
     };
   }
 
   /**
    * Calls the thread. Bytes that are passed are moved, not copied: whoever passes them has them no longer.
    *
-   * @throws {Error} what was thrown there, its message alone.
+   * @throws {Error} what was thrown there: its message, and its code when it was a {@linkcode DomainError}.
    */
   async call<Called extends Name>(
     name: Called,
@@ -45,8 +50,9 @@ export class NativeThread implements AsyncDisposable {
   #settle(response: NativeResponse): void {
     const answer = this.#waiting.get(response.id);
     this.#waiting.delete(response.id);
-    if ("error" in response) answer?.reject(new Error(response.error));
-    else answer?.resolve(response.result);
+    if (!("error" in response)) return answer?.resolve(response.result);
+    const { error, code } = response;
+    answer?.reject(code === null ? new Error(error) : new DomainError(code, error));
   }
 
   #break(error: Error): void {

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../../contracts/error.ts";
 import type { BatchEntry, DrawnToken, HeldState, SamplerOptions } from "../batch_decoder.ts";
 import type { BatchSpeed } from "../calibrate.ts";
 
@@ -32,9 +33,8 @@ export interface NativeCalls {
    * not take them, and then none holds.
    */
   setGrammar(options: { sampler: number; gbnf: string | null; accepted: readonly number[] }): boolean;
-  /** Draws one token for each entry that has a sampler, in their order. */
-  decode(options: { entries: readonly NativeEntry[]; threads: number }): DrawnToken[];
-  /** The rest is as in {@linkcode BatchDecoder}. */
+  /** This and the rest is as in {@linkcode BatchDecoder}. */
+  decode(options: { entries: readonly NativeEntry[]; threads: number }): (DrawnToken | Error)[];
   cut(options: { sequence: number; length: number }): boolean;
   saveState(options: { sequence: number; partial: boolean }): HeldState;
   loadState(options: { sequence: number; state: number; partialLength: number | null }): boolean;
@@ -51,5 +51,5 @@ export type NativeRequest = {
   [Name in keyof NativeCalls]: { id: number; name: Name; options: Parameters<NativeCalls[Name]>[0] };
 }[keyof NativeCalls];
 
-/** What comes back: a result, or the message of what was thrown. */
-export type NativeResponse = { id: number; result: unknown } | { id: number; error: string };
+/** What comes back: a result, or what was thrown, with its code when it was a {@linkcode DomainError}. */
+export type NativeResponse = { id: number; result: unknown } | { id: number; error: string; code: ErrorCode | null };

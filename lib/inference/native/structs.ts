@@ -1,3 +1,5 @@
+import { DomainError } from "../../errors.ts";
+
 /*
  * Structs of `llama.h` that are passed by value. They are taken from llama.cpp's own defaults and changed at the
  * offsets that the pinned version has; everything that is not named here stays as it is.
@@ -27,6 +29,9 @@ export const CONTEXT_PARAMS: Deno.NativeStructType = {
   ],
 };
 
+/** `struct ggml_threadpool_params`: a mask of 512 cores, a count, a priority, a level of polling, two flags. */
+export const THREAD_POOL_PARAMS_BYTES = 512 + 3 * 4 + 4;
+
 /** Offsets of the fields that Rookery sets, in bytes. */
 const MODEL_OFFSETS = { gpuLayers: 16, progressCallback: 48 } as const;
 const CONTEXT_OFFSETS = {
@@ -37,6 +42,45 @@ const CONTEXT_OFFSETS = {
   outputsMax: 20,
   fullWindows: 132,
 } as const;
+
+/** llama.cpp's defaults, as 32-bit integers by offset: enough of them that a field more or less shows. */
+const MODEL_DEFAULTS: readonly [offset: number, value: number][] = [
+  [16, -1], // n_gpu_layers
+  [20, 1], // split_mode
+  [32, 0], // main_gpu
+  [48, 0], // progress_callback
+  [72, 0x00_01_00_00], // vocab_only, check_tensors, use_extra_bufts, no_host
+];
+const CONTEXT_DEFAULTS: readonly [offset: number, value: number][] = [
+  [0, 512], // n_ctx
+  [4, 2048], // n_batch
+  [8, 512], // n_ubatch
+  [12, 1], // n_seq_max
+  [20, 0], // n_outputs_max
+  [24, 1], // n_outputs_max_per_seq
+  [28, 4], // n_threads
+  [64, -0x40_80_00_00], // yarn_ext_factor, -1 as a float
+  [104, 1], // type_k, 16-bit floats
+  [128, 0x01_01_01_00], // embeddings, offload_kqv, no_perf, op_offload
+  [132, 0x00_00_00_01], // swa_full, kv_unified
+  [136, 0], // samplers
+];
+
+/**
+ * Whether llama.cpp's defaults stand where this file believes them to.
+ *
+ * @throws {DomainError} `engine_unavailable` when they do not: fields would be written into one another's place.
+ */
+export function checkLayout({ model, context }: { model: Uint8Array; context: Uint8Array }): void {
+  const isExpected = (struct: Uint8Array, defaults: readonly [offset: number, value: number][]) =>
+    defaults.every(([offset, value]) => viewOf(struct).getInt32(offset, true) === value);
+  if (isExpected(model, MODEL_DEFAULTS) && isExpected(context, CONTEXT_DEFAULTS)) return;
+  throw new DomainError(
+    "engine_unavailable",
+    "llama.cpp's structs are laid out in another way than those of the version that Rookery knows; " +
+      "install the packages that deno.lock names with `deno install`",
+  );
+}
 
 /** What Rookery decides of a model's parameters. */
 export interface ModelParams {
@@ -114,6 +158,7 @@ export class BatchBuffer {
 
   /** Appends a token; `output` says whether the odds of the next one are wanted. */
   push(token: number, place: { position: number; sequence: number; output: boolean }): void {
+    if (this.#size === this.#tokens.length) throw new Error("The batch is full");
     const i = this.#size++;
     this.#tokens[i] = token;
     this.#positions[i] = place.position;
