@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { formatBytes } from "../../lib/catalog/progress.ts";
 import { type BackupSummary, restoreBackup, writeBackup } from "../../lib/database/backup.ts";
-import { backUpInto } from "../../lib/database/backup_folder.ts";
+import { backUpInto, type StoredBackup } from "../../lib/database/backup_folder.ts";
 import type { Database } from "../../lib/database/database.ts";
 import { migrate, readBlueprint } from "../../lib/database/migrate.ts";
 import { openPglite } from "../../lib/database/pglite.ts";
@@ -14,7 +14,7 @@ import { DomainError } from "../../lib/errors.ts";
 import { createLogger, type Logger } from "../../lib/log.ts";
 import { type DataFolder, makeDataFolder, nameDataFolder } from "../../lib/runtime/data_folder.ts";
 import { type InstanceLock, lockDataFolder } from "../../lib/runtime/instance_lock.ts";
-import { readOperator } from "../../lib/runtime/operator.ts";
+import { type OperatorNote, readOperator } from "../../lib/runtime/operator.ts";
 import { printTo } from "../../lib/terminal.ts";
 
 const HELP = `Usage: deno task db <command>
@@ -85,18 +85,12 @@ async function backUp(place: Place, file: string | null): Promise<number> {
 }
 
 /** Asks the running Rookery for a backup; null when none answers at that address any more. */
-async function askRunning(
-  { url, token }: { url: string; token: string },
-): Promise<BackupSummary & { path: string } | null> {
-  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+async function askRunning({ url, cert, token }: OperatorNote): Promise<StoredBackup | null> {
+  using client = Deno.createHttpClient(cert === null ? {} : { caCerts: [cert] });
   const signal = AbortSignal.timeout(BACKUP_MS);
-  const request = new Request(new URL("/api/admin/database/backup", url), {
-    method: "POST",
-    headers,
-    body: "{}",
-    signal,
-  });
-  const response = await fetch(request).catch((error) => {
+  const headers = { authorization: `Bearer ${token}` };
+  const options = { method: "POST", headers, signal, client };
+  const response = await fetch(new URL("/api/admin/database/backups", url), options).catch((error) => {
     if (signal.aborted) throw error;
     return null;
   });

@@ -141,8 +141,8 @@ export class PgliteDatabase implements Database {
     return retrySerialization(() =>
       this.#withThread(async (thread) => {
         const session = new TransactionSession((text, values) => thread.query(text, values, statementMs));
-        await thread.query(opening, null, statementMs);
         try {
+          await thread.query(opening, null, statementMs);
           const result = await session.do(work, { transactionMs });
           await thread.query("commit", null, statementMs);
           return result;

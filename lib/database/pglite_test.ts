@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { cpSync } from "node:fs";
 import { testDatabase } from "../../tests/contract/database.ts";
 import { readEmptyTemplate, readProjectBlueprint } from "../../tests/fixtures/database.ts";
@@ -31,3 +32,14 @@ async function open(limits: { statementMs?: number; transactionMs?: number } = {
 }
 
 testDatabase("PGlite", open);
+
+Deno.test("A transaction that cannot even begin leaves nothing open behind it", async () => {
+  const template = await readEmptyTemplate();
+  await using database = await openPglite({ folder: null, template, upkeepMs: null, log: silentLogger });
+  // There are no roles yet.
+  await assert.rejects(
+    () => database.transaction({ sub: null, role: "anon" }, (session) => session.query("select 1")),
+    /role "anon" does not exist/,
+  );
+  assert.deepEqual(await database.asOwner((session) => session.query("select 1 as one")), [{ one: 1 }]);
+});

@@ -66,6 +66,7 @@ export function testDatabase(name: string, open: OpenDatabase): void {
   testClaims(name, open);
   testValues(name, open);
   testFailures(name, open);
+  testEnds(name, open);
   testNotifications(name, open);
   testLimits(name, open);
 }
@@ -205,7 +206,9 @@ function testFailures(name: string, open: OpenDatabase): void {
     assert.ok(error instanceof DomainError);
     assert.deepEqual([error.code, error.message], ["not_found", "Unknown raven; count them"]);
   });
+}
 
+function testEnds(name: string, open: OpenDatabase): void {
   Deno.test(`${name} lets no statement through after a failure or the end`, async () => {
     await using database = await open();
     await database.asOwner((session) => session.query(NOTES));

@@ -59,6 +59,8 @@ function findTests(code: Token[]): { at: number; end: number; modifier: string |
   for (const [at, { text }] of code.entries()) {
     if (text !== "Deno" || code[at + 2]?.text !== "test") continue;
     const modifier = code[at + 3]?.text === "." ? code[at + 4]?.text ?? null : null;
+    // What all tests of a file share is none itself.
+    if (modifier !== null && /^(before|after)(All|Each)$/.test(modifier)) continue;
     const open = modifier === null ? at + 3 : at + 5;
     const end = pairs.get(open);
     const name = code.slice(open).find(({ kind }) => kind === "string" || kind === "template");

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { lockDataFolder } from "../../lib/runtime/instance_lock.ts";
+import { nameDataFolder } from "../../lib/runtime/data_folder.ts";
+import { noteOperator } from "../../lib/runtime/operator.ts";
+
+const script = new URL("./main.ts", import.meta.url).pathname;
+
+/** Runs the command line on a data folder. */
+async function db(folder: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const env = { ROOKERY_DATA: folder, DATABASE_URL: "" };
+  const command = new Deno.Command(Deno.execPath(), { args: ["run", "--no-prompt", "-A", script, ...args], env });
+  const { code, stdout, stderr } = await command.output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code, out: out!, err: err! };
+}
+
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await work(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("deno task db says how it is used when it is not understood", () =>
+  inFolder(async (folder) => {
+    const wrong: [string[], RegExp][] = [
+      [[], /^which command\?/],
+      [["dance"], /^unknown command "dance"/],
+      [["restore"], /^restore needs the file of a backup/],
+      [["reset"], /say --yes if you mean it/],
+      [["migrate", "now"], /^too much: now/],
+      [["backup", "--replace"], /^--replace belongs to restore/],
+    ];
+    for (const [args, message] of wrong) {
+      const { code, out, err } = await db(folder, ...args);
+      assert.deepEqual([code, out], [2, ""]);
+      assert.match(err, message);
+      assert.match(err, /Usage: deno task db <command>/);
+    }
+  }));
+
+Deno.test("deno task db backs up, and restores with --replace alone, putting away what was there", () =>
+  inFolder(async (folder) => {
+    const made = await db(folder, "migrate");
+    assert.equal(made.code, 0, made.err);
+    assert.match(made.out, /^Applied \d{14}.*; the data has version \d{14}\n$/);
+    const file = `${folder}/my.backup`;
+    const backup = await db(folder, "backup", file);
+    assert.equal(backup.code, 0, backup.err);
+    assert.ok(backup.out.endsWith(` in ${file}\n`), backup.out);
+    const refused = await db(folder, "restore", file);
+    assert.equal(refused.code, 1);
+    assert.match(refused.err, /there is a database in .* already; --replace puts it away\n$/);
+    const restored = await db(folder, "restore", file, "--replace");
+    assert.equal(restored.code, 0, restored.err);
+    const putAway = /what was there is in (\S+)\n$/.exec(restored.out)?.[1];
+    assert.ok((await Deno.stat(`${putAway}/PG_VERSION`)).isFile);
+    const none = await db(folder, "restore", `${folder}/none.backup`, "--replace");
+    assert.equal(none.code, 1);
+    assert.match((await db(folder, "migrate")).out, /^Nothing to do; the data has version/);
+  }));
+
+Deno.test("deno task db asks a running Rookery for a backup, and leaves everything else to a stopped one", () =>
+  inFolder(async (folder) => {
+    const places = nameDataFolder(folder);
+    await Deno.mkdir(`${folder}/run`, { recursive: true });
+    using _lock = await lockDataFolder(places);
+    const path = `${folder}/backups/made.backup`;
+    const seen: (string | null)[] = [];
+    const summary = {
+      version: "20260101000000",
+      createdAt: "2026-01-01T00:00:00Z",
+      tables: 2,
+      rows: 7,
+      bytes: 900,
+      path,
+    };
+    await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
+      seen.push(`${request.method} ${new URL(request.url).pathname}`, request.headers.get("authorization"));
+      return Response.json(summary, { status: 201 });
+    });
+    noteOperator(places, { url: `http://127.0.0.1:${server.addr.port}/`, cert: null, token: "of-the-operator" });
+    const backup = await db(folder, "backup");
+    assert.equal(backup.code, 0, backup.err);
+    assert.match(backup.out, /^7 rows of 2 tables .* in .*made\.backup\n$/);
+    assert.deepEqual(seen, ["POST /api/admin/database/backups", "Bearer of-the-operator"]);
+    for (const args of [["migrate"], ["reset", "--yes"], ["restore", path]]) {
+      const { code, err } = await db(folder, ...args);
+      assert.equal(code, 1);
+      assert.match(err, /^Rookery runs on .*: stop it, then try again\n$/);
+    }
+  }));
