@@ -3,7 +3,7 @@ begin;
 do $$
 begin
   -- Where it is not to be installed, whoever runs the tests has run its script in this schema.
-  if exists (select from pg_available_extensions where name = 'pgtap') then
+  if to_regprocedure('extensions.plan(integer)') is null then
     create extension if not exists pgtap with schema extensions;
   end if;
 end
