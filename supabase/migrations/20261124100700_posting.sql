@@ -239,8 +239,8 @@ begin
 end
 $$;
 
--- What follows on a message, from the index. As a function with this setting, because the planner, without statistics or
--- with those of a small table, would rather read the whole conversation again for each step down the tree.
+-- What follows on a message, from the index. As a function with this setting, because the planner, without statistics
+-- or with those of a small table, would rather read the whole conversation again for each step down the tree.
 create function app.children(parent uuid) returns setof public.messages
 language sql stable security definer set search_path = '' set enable_seqscan = off rows 1 as $$
   select * from public.messages where parent_id = parent

@@ -59,7 +59,7 @@ select app.unsuspend(tests.id('will'));
 select tests.as_user('will');
 select isnt_empty('select * from conversations', '… as does its end');
 
--- Audit ----------------------------------------------------------------------------------------------------------------
+-- Audit ---------------------------------------------------------------------------------------------------------------
 select tests.as_user('ann');
 select results_eq($$ select action, actor, details ->> 'after' from app.read_audit(of_action => 'role_changed') $$,
   $$ select * from (values ('role_changed', tests.id('ann'), null::text)) v where false
@@ -78,7 +78,7 @@ select throws_ok($$ update app.audit_log set action = 'x' $$, 'P0001', 'forbidde
 select throws_ok('delete from app.audit_log', 'P0001', 'forbidden', 'Nobody takes anything out of it');
 select throws_ok('truncate app.audit_log', 'P0001', 'forbidden', 'Nobody empties it');
 
--- Settings -------------------------------------------------------------------------------------------------------------
+-- Settings ------------------------------------------------------------------------------------------------------------
 select tests.as_user('ann');
 select throws_ok($$ select app.set_setting('sign_up', '"always"') $$, 'P0001', 'invalid_request',
   'A policy is one of three');
@@ -86,7 +86,7 @@ select app.set_setting('sign_up', '"closed"'), app.set_setting('sign_up', '"open
 select results_eq('select * from app.list_settings()', $$ values ('sign_up', '"open"'::jsonb) $$,
   'The last value is kept');
 
--- The end of accounts ----------------------------------------------------------------------------------------------------
+-- The end of accounts -------------------------------------------------------------------------------------------------
 select throws_ok('select app.delete_account()', 'P0001', 'conflict', 'The only administrator does not just go');
 select tests.as_user('will');
 select app.post_message(tests.kept('conversation'), tests.kept('answer'), 'user', 'Said by Will');

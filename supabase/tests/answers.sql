@@ -9,7 +9,7 @@ create function tests.state(name text) returns text language sql stable security
   select state from public.messages where id = tests.kept(name)
 $$;
 
--- Chunks ---------------------------------------------------------------------------------------------------------------
+-- Chunks --------------------------------------------------------------------------------------------------------------
 select tests.as_user('ann');
 select results_eq($$ select seq, kind, body from message_chunks where message_id = tests.kept('answer') order by seq $$,
   $$ values (1::bigint, 'text', '"Rooks "'::jsonb), (2, 'text', '"do."'),
@@ -48,7 +48,7 @@ select throws_ok($$ insert into message_chunks values (tests.kept('a'), 9, 'text
 select throws_ok($$ insert into message_chunks values (tests.kept('a'), 3, 'text', '"x"') $$, '23505', null,
   '… or stores a number twice');
 
--- The end --------------------------------------------------------------------------------------------------------------
+-- The end -------------------------------------------------------------------------------------------------------------
 select tests.as_user('ann');
 select throws_ok($$ select app.finish_answer(tests.kept('a'), 'in_progress') $$, 'P0001', 'invalid_request',
   'An end is an end');
@@ -69,7 +69,7 @@ select throws_ok($$ select app.begin_answer(tests.kept('question'), 'm', '') $$,
 select throws_ok($$ select app.begin_answer(gen_random_uuid(), 'm', 'runtime-1') $$, 'P0001', 'not_found',
   'An answer answers something');
 
--- The runtime goes on without its user ---------------------------------------------------------------------------------
+-- The runtime goes on without its user --------------------------------------------------------------------------------
 select tests.keep('b', app.begin_answer(tests.kept('question'), 'm', 'runtime-1'));
 select tests.as_database_owner();
 update profiles set suspended_at = now() where email = 'ann@example.org';
@@ -86,7 +86,7 @@ select is(tests.state('b'), 'stopped', 'The answer is stopped');
 select tests.as_database_owner();
 update profiles set suspended_at = null where email = 'ann@example.org';
 
--- Stopping -------------------------------------------------------------------------------------------------------------
+-- Stopping ------------------------------------------------------------------------------------------------------------
 select tests.as_user('will');
 select tests.keep('c', app.begin_answer(tests.kept('question'), 'm', 'runtime-1'));
 select tests.keep('d', app.begin_answer(tests.kept('question'), 'm', 'runtime-2'));
@@ -108,7 +108,7 @@ select tests.as_service();
 select results_eq($$ select app.touch_answers('runtime-2') $$, $$ select tests.kept('d') $$,
   'A deleted answer is to stop as well');
 
--- After a crash ----------------------------------------------------------------------------------------------------------
+-- After a crash -------------------------------------------------------------------------------------------------------
 select app.append_chunks(tests.kept('c'), '[{"kind": "text", "body": "So far"}, {"kind": "reasoning", "body": "Hm"}]');
 select is_empty($$ select app.interrupt_stale_answers('runtime-3') $$, 'Who lives is not interrupted');
 select results_eq($$ select app.interrupt_stale_answers('runtime-1') $$, $$ select tests.kept('c') $$,
@@ -130,7 +130,7 @@ select tests.as_user('will');
 select lives_ok($$ select app.begin_answer(tests.kept('c'), 'm', 'runtime-1') $$,
   'An interrupted answer can be followed on');
 
--- Pruning ----------------------------------------------------------------------------------------------------------------
+-- Pruning -------------------------------------------------------------------------------------------------------------
 select tests.as_service();
 select is(app.prune_chunks(), 0, 'Chunks of today stay');
 select is(app.prune_chunks(interval '-1 minute'), 13, 'Old ones go');

@@ -30,7 +30,7 @@ select tests.as_user('ann');
 select tests.post('', 'a'), tests.post('a', 'b'), tests.post('b', 'c', 'Owls'), tests.post('b', 'd'),
   tests.post('c', 'e'), tests.post('e', 'f', 'Barn owls'), tests.post('e', 'g'), tests.post('d', 'h');
 
--- Paths ----------------------------------------------------------------------------------------------------------------
+-- Paths ---------------------------------------------------------------------------------------------------------------
 select is(tests.path('f'), 'a b c e f', 'A path leads from the root to the leaf, across threads');
 select is(tests.path('h'), 'a b d h', 'Nothing of another branch is in it');
 select is(tests.path('a'), 'a', 'A beginning is its own path');
@@ -38,7 +38,7 @@ select throws_ok($$ select app.message_path(gen_random_uuid()) $$, 'P0001', 'not
 select results_eq('select tests.threads()', $$ values ('Barn owls: f'), ('Birds of the marsh: a b d h'), ('Owls: c e g') $$,
   'A thread is the subtree of its root without the threads in it');
 
--- Moving ---------------------------------------------------------------------------------------------------------------
+-- Moving --------------------------------------------------------------------------------------------------------------
 select tests.keep('ducks', app.move_subtree(tests.kept('d'), null, 'Ducks'));
 select results_eq('select tests.threads()', $$ values ('Barn owls: f'), ('Birds of the marsh: a b'), ('Ducks: d h'),
   ('Owls: c e g') $$, 'A subtree becomes a thread');
@@ -71,7 +71,7 @@ select throws_ok($$ select app.move_subtree(tests.kept('d'),
 set constraints all immediate;
 set constraints all deferred;
 
--- Forking ----------------------------------------------------------------------------------------------------------------
+-- Forking -------------------------------------------------------------------------------------------------------------
 select tests.as_user('rita');
 select tests.keep('fork', fork.conversation_id), tests.keep('fork_thread', fork.thread_id),
   tests.keep('fork_leaf', fork.leaf_id) from app.fork_conversation(tests.kept('f'), 'Rita''s') fork;
@@ -97,7 +97,7 @@ select app.delete_message(tests.kept('f'));
 select throws_ok($$ select app.fork_conversation(tests.kept('f')) $$, 'P0001', 'conflict',
   'Nobody forks at what is deleted');
 
--- Importing ----------------------------------------------------------------------------------------------------------------
+-- Importing -----------------------------------------------------------------------------------------------------------
 select tests.keep('copy', (select conversation_id from app.create_conversation('Copy')));
 select results_eq($$ select outside_id from app.import_messages(tests.kept('copy'), '[
   {"id": "1", "message_type": "user", "content": "Hello", "created_at": "2024-05-01T10:00:00Z"},
@@ -131,7 +131,7 @@ from (values
   ('{}', 'What is no array is refused')
 ) refused (bad, why);
 
--- Deep and wide ------------------------------------------------------------------------------------------------------------
+-- Deep and wide -------------------------------------------------------------------------------------------------------
 select tests.keep('big', (select conversation_id from app.create_conversation('Big')));
 select is((select count(*) from app.import_messages(tests.kept('big'), (
   select jsonb_agg(jsonb_build_object('id', n::text, 'message_type', 'user', 'content', n::text,

@@ -70,7 +70,7 @@ begin
 end
 $$;
 
--- Seeing ---------------------------------------------------------------------------------------------------------------
+-- Seeing --------------------------------------------------------------------------------------------------------------
 select tests.as_user('ann');
 select is(tests.count_visible(), '{1, 5, 1, 2, 3}', 'The owner sees all of it');
 select tests.as_user('will');
@@ -90,7 +90,7 @@ select is(tests.count_visible(), '{0, 0, 0, 0, 0}', 'Nobody sees nothing');
 select tests.as_anonymous();
 select throws_ok('select tests.count_visible()', '42501', null, 'Who has not signed in cannot even ask');
 
--- Writing --------------------------------------------------------------------------------------------------------------
+-- Writing -------------------------------------------------------------------------------------------------------------
 select tests.as_user('rita');
 select tests.refuses_writing('rita, a reader,', 'forbidden');
 select tests.as_user('rose');
@@ -105,7 +105,7 @@ select tests.as_user('sam');
 select tests.refuses_writing('sam, who is suspended,', 'account_suspended');
 select tests.refuses_reading('sam, who is suspended,', 'account_suspended');
 
--- Columns that may be updated ------------------------------------------------------------------------------------------
+-- Columns that may be updated -----------------------------------------------------------------------------------------
 select tests.as_user('eve');
 select is(tests.count_updated(), '{0, 0}', 'Who is no member updates nothing');
 select tests.as_user('rose');
@@ -129,7 +129,7 @@ select throws_ok('delete from conversations', '42501', null, 'Nobody deletes a c
 select throws_ok($$ update conversation_members set leaf_id = gen_random_uuid() where user_id = tests.id('ann') $$,
   '23503', null, 'A branch ends in a message of the conversation');
 
--- Members ----------------------------------------------------------------------------------------------------------------
+-- Members -------------------------------------------------------------------------------------------------------------
 select results_eq($$ select display_name, role from app.list_members(tests.kept('conversation')) order by 1 $$, $$ values
   ('Ann', 'owner'), ('Rita', 'reader'), ('Rose', 'writer'), ('Sam', 'writer'), ('Will', 'writer') $$,
   'Members know each other by name');
@@ -153,7 +153,7 @@ select throws_ok($$ select app.unshare(tests.kept('conversation'), tests.id('eve
   'Who is no member cannot be taken out');
 select lives_ok($$ select app.unshare(tests.kept('conversation'), tests.id('rita')) $$, 'The owner takes others out');
 
--- Deletion -----------------------------------------------------------------------------------------------------------------
+-- Deletion ------------------------------------------------------------------------------------------------------------
 select app.share(tests.kept('conversation'), 'will@example.org', 'writer');
 select app.delete_conversation(tests.kept('conversation'));
 select is((tests.count_visible())[1], 1::bigint, 'Its owner sees what is deleted');

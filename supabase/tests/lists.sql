@@ -39,7 +39,7 @@ select throws_ok('select app.list_conversations()', 'P0001', 'account_suspended'
 select tests.as_nobody();
 select throws_ok('select app.list_conversations()', 'P0001', 'unauthorized', 'Nobody has none');
 
--- Pages ----------------------------------------------------------------------------------------------------------------
+-- Pages ---------------------------------------------------------------------------------------------------------------
 select tests.as_user('ann');
 select results_eq($$
   with recursive pages (n, title, at, id) as (
@@ -59,7 +59,7 @@ select is((select count(distinct title) from (
       lateral app.list_conversations(before_at => last.updated_at, before_id => last.id) next
   ) both_pages), 4::bigint, '… also where all have one time');
 
--- Filters ----------------------------------------------------------------------------------------------------------------
+-- Filters -------------------------------------------------------------------------------------------------------------
 update conversations set archived_at = now() where title = 'Shopping';
 update conversations set pinned_at = now() where title like '% Vögel';
 select is((select string_agg(title, ', ') from app.list_conversations(archived => true)), 'Shopping', 'The archived');
@@ -77,7 +77,7 @@ select is((select count(*) from app.list_conversations(deleted => true)), 0::big
 select tests.as_user('ann');
 select app.undelete_conversation(tests.kept('conversation'));
 
--- Search -----------------------------------------------------------------------------------------------------------------
+-- Search --------------------------------------------------------------------------------------------------------------
 select is(tests.titles('vögel'), 'Über Vögel', 'Titles are searched, in any case');
 select is(tests.titles('scor'), 'Under_scored', '… also for a part of a word');
 select is(tests.titles('_'), 'Under_scored', '… and for what SQL takes for a pattern');

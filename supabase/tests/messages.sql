@@ -5,7 +5,7 @@ select plan(42);
 select tests.make_people();
 select tests.make_conversation();
 
--- Posting --------------------------------------------------------------------------------------------------------------
+-- Posting -------------------------------------------------------------------------------------------------------------
 select tests.as_user('will');
 select tests.keep('reply', app.post_message(tests.kept('conversation'), tests.kept('answer'), 'user', 'And coots?'));
 select results_eq($$ select parent_id, thread_id, depth, message_type, content, state, author_id, finished_at is not null
@@ -44,7 +44,7 @@ select tests.keep('foreign', (select conversation_id from app.create_conversatio
 select throws_ok($$ select app.post_message(tests.kept('foreign'), tests.kept('answer'), 'user', 'x') $$, 'P0001',
   'not_found', 'No message follows on one of another conversation');
 
--- They stay ------------------------------------------------------------------------------------------------------------
+-- They stay -----------------------------------------------------------------------------------------------------------
 select tests.as_database_owner();
 create function tests.refuses_change(assignment text) returns text language sql as $$
   select throws_ok(format('update messages set %s where id = %L', assignment, tests.kept('answer')), 'P0001',
@@ -65,7 +65,7 @@ select throws_ok('delete from message_chunks', 'P0001', 'forbidden', 'Nor delete
 select throws_ok($$ insert into message_chunks values (tests.kept('answer'), 4, 'text', '"x"') $$, 'P0001', 'conflict',
   'Nor add one to what has ended');
 
--- Deletion is a mark -----------------------------------------------------------------------------------------------------
+-- Deletion is a mark --------------------------------------------------------------------------------------------------
 select tests.as_user('will');
 select is(app.delete_message(tests.kept('tool')), 1, 'A leaf is marked');
 select is(app.delete_message(tests.kept('answer')), 4, 'With a message goes what follows on it, and is not gone yet');

@@ -56,7 +56,7 @@ select tests.keep('s3', app.begin_session(tests.id('will'), tests.hash('w1'), no
 select tests.keep('s4', app.begin_session(tests.id('will'), tests.hash('w2'), now() + interval '1 day'));
 select tests.keep('s5', app.begin_session(tests.id('will'), tests.hash('w3'), now() + interval '1 day'));
 
--- Suspended and revoked, inside the database ----------------------------------------------------------------------------
+-- Suspended and revoked, inside the database --------------------------------------------------------------------------
 select tests.as_user('will', jsonb_build_object('session_id', tests.kept('s3')));
 select results_eq('select id, is_current from app.list_sessions() order by is_current desc, id',
   $$ select id, id = tests.kept('s3') from unnest(array[tests.kept('s3'), tests.kept('s4'), tests.kept('s5')]) id
@@ -85,7 +85,7 @@ select throws_ok('select app.list_sessions()', 'P0001', 'unauthorized', 'Nobody 
 select tests.as_anonymous();
 select throws_ok('select app.list_sessions()', '42501', null, 'Who has not signed in cannot even ask');
 
--- Identities ------------------------------------------------------------------------------------------------------------
+-- Identities ----------------------------------------------------------------------------------------------------------
 select tests.as_user('ann');
 select lives_ok($$ select app.link_identity('github', '42', 'Ann@Example.org') $$, 'People link an identity');
 select throws_ok($$ select app.link_identity('github', '43') $$, 'P0001', 'conflict', 'One of each provider');
@@ -117,7 +117,7 @@ select throws_ok($$ select app.unlink_identity('apple') $$, 'P0001', 'conflict',
 select app.change_password('hash');
 select lives_ok($$ select app.unlink_identity('apple') $$, 'With a password it may go');
 
--- Keys --------------------------------------------------------------------------------------------------------------------
+-- Keys ----------------------------------------------------------------------------------------------------------------
 select tests.as_user('ann');
 select tests.keep('key', app.create_api_key('Editor', array['inference', 'read'], tests.hash('k1'), 'rk_…1'));
 select tests.keep('key2', app.create_api_key('Old', array['read'], tests.hash('k2'), 'rk_…2', now() + interval '1 s'));
