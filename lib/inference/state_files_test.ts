@@ -141,7 +141,7 @@ Deno.test("StateFiles keeps to its bound over all models: what was used longest 
     assert.equal(removed.length, 1, "the other model's");
     assert.deepEqual(await open({ bytesMax, fingerprint: "model-b" }).open(), []);
     await files.read(second);
-    await files.write(state(1_500, { lastUsedMs: Date.now() }), () => {});
+    await files.write(state(1_500, { lastUsedMs: Date.now() + 60_000 }), () => {});
     const left = await open({ bytesMax }).open();
     assert.deepEqual(left.map(({ sizeBytes }) => sizeBytes > 1_500), [false, true], "what was read just now stays");
   });
