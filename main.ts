@@ -125,22 +125,25 @@ async function startParts(place: Place): Promise<Parts> {
   const { settings: { databaseUrl: url }, folder, log } = place;
   const failing = new AbortController();
   const ending = AbortSignal.any([place.ending, failing.signal]);
-  const opening = openDatabase({ url, folder, rootDir: ROOT, log }).catch((error) => {
-    failing.abort();
-    throw error;
-  });
   const starting = findModel({ ...place, ending }).then((model) => startModels(place, model));
-  const [database, models] = await Promise.allSettled([opening, starting]);
-  if (database.status === "fulfilled" && models.status === "fulfilled") {
-    return { database: database.value, models: models.value };
+  let database: Database | null = null;
+  const opening = openDatabase({ url, folder, rootDir: ROOT, log }).then((opened) => database = opened);
+  try {
+    const [opened, models] = await Promise.all([opening, starting]);
+    return { database: opened, models };
+  } catch (error) {
+    failing.abort();
+    await starting.then(endModels, () => {});
+    // One that is still being opened is left to the end of the process, which it survives at any moment.
+    await (database as Database | null)?.[Symbol.asyncDispose]();
+    throw error;
   }
-  if (models.status === "fulfilled") {
-    // Nobody waits for a model that is not going to be there.
-    models.value.ready.catch(() => {});
-    await models.value.close();
-  }
-  if (database.status === "fulfilled") await database.value[Symbol.asyncDispose]();
-  throw database.status === "rejected" ? database.reason : (models as PromiseRejectedResult).reason;
+}
+
+async function endModels(models: LocalModels): Promise<void> {
+  // Nobody waits for a model that is not going to be there.
+  models.ready.catch(() => {});
+  await models.close();
 }
 
 async function findModel({ settings: { modelId }, catalog, ending }: Place): Promise<ModelFile> {

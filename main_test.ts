@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { availableParallelism, cpus } from "node:os";
 import config from "./deno.json" with { type: "json" };
 import { nameCalibration, storeCalibration } from "./lib/runtime/calibration_store.ts";
+import { makeModel } from "./tests/fixtures/models.ts";
 import { isRunning, until } from "./tests/fixtures/processes.ts";
 import { Runtime } from "./tests/fixtures/runtime.ts";
 import { skipUnless, testModel } from "./tests/prerequisites.ts";
@@ -61,6 +62,21 @@ Deno.test("Rookery says that another one uses the data folder, with code 4", asy
     await lock.write(new TextEncoder().encode('{"pid":12,"port":8000}'));
     const says = /^Cannot start: another Rookery \(process 12, port 8000\) uses the data folder/;
     await assertRefused({ ROOKERY_DATA }, { code: 4, says });
+  });
+});
+
+Deno.test("Rookery says that the database cannot be reached, with code 8, and repeats no password", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  await withFolder(async (ROOKERY_DATA) => {
+    await Deno.mkdir(`${ROOKERY_DATA}/models`);
+    await Deno.writeFile(`${ROOKERY_DATA}/models/tiny.gguf`, makeModel(1));
+    const DATABASE_URL = `postgres://owner:hush-hush@127.0.0.1:${port}/postgres`;
+    await using runtime = new Runtime({ ROOKERY_DATA, DATABASE_URL, ROOKERY_MODEL: "tiny" });
+    assert.equal(await runtime.exitCode(), 8, runtime.output);
+    assert.match(runtime.output, /^Cannot use the database of DATABASE_URL: /m);
+    assert.doesNotMatch(runtime.output, /hush|\bat file:/);
   });
 });
 
