@@ -156,8 +156,13 @@ function listQuestions(name: string, operation: Operation, { ids, bobs }: Villag
   return [...new Map(named.map((question) => [JSON.stringify(question), question])).values()];
 }
 
-/** Statuses of refusals. A route that answers otherwise to who may not ask it has been asked for nothing, or has told. */
-const REFUSALS = [401, 403, 404];
+/** Statuses with which `who` is refused. What is another's is not even there for who has no part in it. */
+function listRefusals(who: string, name: string): number[] {
+  if (who === "anonymous") return [401];
+  if (who === "suspended" || ACCESS[name] === "admin") return [403];
+  // A wrong password is a 401 to who is logged in, too.
+  return ACCESS[name] === "member" ? [403, 404] : [401, 403, 404];
+}
 
 /** Lists of one's own that a query narrows: what is not in them makes them empty. */
 const FILTERED = ["GET /api/conversations/{id}/messages"];
@@ -186,7 +191,7 @@ async function findLeaks(village: Village, operations: Map<string, Operation>): 
       for (const question of who === "user" || who === "reader" ? questions : questions.slice(0, 1)) {
         const { status, text } = await ask(browser, question);
         const isEmpty = FILTERED.includes(name) && status === 200 && text === '{"data":[],"nextCursor":null}';
-        const isDone = isEmpty || REFUSALS.includes(status) || !isRefused(who, question);
+        const isDone = isEmpty || listRefusals(who, name).includes(status) || !isRefused(who, question);
         const mayPass = isPublic ? !text.includes(stop) : isDone;
         const isSilent = !SECRET.test(text.replaceAll(stop, ""));
         if (!mayPass || !isSilent || status >= 500) {
