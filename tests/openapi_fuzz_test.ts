@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import type { Browser } from "./fixtures/accounts.ts";
+import { readJson } from "./fixtures/http.ts";
+import { Random } from "./fixtures/random.ts";
+import { type ApiDescription, openWholeHouse, type Operation, type Schema } from "./fixtures/whole_house.ts";
+
+/** Says which inputs are tried; the failure names it, so that it can be run again with the same. */
+const SEED = Number(Deno.env.get("ROOKERY_TEST_SEED") ?? 20_261_124);
+
+/** Rounds through all routes, and when no further one begins, in milliseconds. */
+const ROUNDS = { min: 2, max: 12, untilMs: 15_000 };
+
+/** What ends the session with which everything is asked. */
+const LEFT_OUT = ["POST /api/auth/logout", "POST /api/auth/refresh"];
+
+/** What another server is asked for, whose absence is told as a 5xx that is true. */
+const TRUE_STATUSES: Record<string, readonly number[]> = { "POST /api/pull": [502, 503, 504] };
+
+const HOSTILE_TEXTS = [
+  "",
+  " ",
+  "\0",
+  "a\0b",
+  "\u001b[2J\r\n\u0007",
+  "\ud800",
+  "\udfff\ud800",
+  "\u202e\ufeff\uffff",
+  "😀".repeat(300),
+  "x".repeat(5_000),
+  "'; drop table profiles; --",
+  "%s%n\\x00\\",
+  "../../../etc/passwd",
+  "__proto__",
+  "-1",
+  "1e309",
+  "NaN",
+  "null",
+  "01890000-0000-7000-8000-00000000000",
+  "{01890000-0000-7000-8000-000000000000}",
+  "9999-99-99T99:99:99Z",
+  "eyJhIjoxfQ==",
+  "W10",
+  "WyIxOTcwIiwieCJd",
+];
+const HOSTILE_NUMBERS = [0, -1, 0.5, -0, 2 ** 31, 2 ** 53, -(2 ** 63), 1e21, 1e308, -1e308, 5e-324];
+const FORMATS: Record<string, readonly string[]> = {
+  uuid: ["01890000-0000-7000-8000-000000000000", "00000000-0000-0000-0000-000000000000"],
+  email: ["somebody@example.org", "a@b.cd"],
+  "date-time": ["2026-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"],
+  uri: ["https://example.org", "file:///etc/passwd"],
+};
+
+/** Makes inputs of a document's schemas, right in most places and hostile in some. */
+class Fuzzer {
+  readonly #random: Random;
+  readonly #schemas: Record<string, Schema>;
+  /** Ids of what is there, so that not all ends at "not found". */
+  readonly #ids: readonly string[];
+
+  constructor(seed: number, { schemas, ids }: { schemas: Record<string, Schema>; ids: readonly string[] }) {
+    this.#random = new Random(seed);
+    this.#schemas = schemas;
+    this.#ids = ids;
+  }
+
+  /** A value of `schema`, or once in a while of none. */
+  value(schema: Schema, depth = 0): unknown {
+    const random = this.#random;
+    if (random.once(12)) return this.#hostile();
+    const { $ref, anyOf, oneOf, allOf, type, items } = schema;
+    if ($ref !== undefined) return this.value(this.#schemas[$ref.split("/").at(-1)!] ?? {}, depth);
+    const choices = anyOf ?? oneOf;
+    if (choices !== undefined) return this.value(random.pick(choices), depth);
+    if (allOf !== undefined) return this.#object(Object.assign({}, ...allOf), depth);
+    if ("const" in schema) return schema.const;
+    if (schema.enum !== undefined) return random.pick(schema.enum);
+    const kind = Array.isArray(type) ? random.pick(type) : type;
+    if (kind === "object") return this.#object(schema, depth);
+    if (kind === "array") {
+      const length = depth > 5 ? 0 : random.between(0, 3);
+      return Array.from({ length }, () => this.value(items ?? {}, depth + 1));
+    }
+    return this.#scalar(kind, schema);
+  }
+
+  /** A text for a path or a query. */
+  text(schema: Schema): string {
+    const value = this.value(schema);
+    return typeof value === "string" ? value : JSON.stringify(value) ?? "";
+  }
+
+  /** A body: mostly JSON of `schema`, sometimes none at all. */
+  body(schema: Schema): string {
+    const random = this.#random;
+    if (random.once(20)) return random.pick(["", "{", "[]", "null", '"\\ud800"', "\0", `{"a":${"[".repeat(2_000)}`]);
+    return JSON.stringify(this.value(schema)) ?? "";
+  }
+
+  /** Whether to send what may be left out. */
+  sends(): boolean {
+    return !this.#random.once(3);
+  }
+
+  #object({ properties = {} }: Schema, depth: number): Record<string, unknown> {
+    const random = this.#random;
+    const chosen = Object.entries(properties).filter(() => !random.once(depth === 0 ? 4 : 2));
+    const entries = chosen.map(([name, schema]) => [name, this.value(schema, depth + 1)]);
+    if (random.once(15)) entries.push([random.pick(HOSTILE_TEXTS), this.#hostile()]);
+    return Object.fromEntries(entries);
+  }
+
+  #scalar(kind: string | undefined, { format }: Schema): unknown {
+    const random = this.#random;
+    if (kind === "integer") return random.once(3) ? random.pick(HOSTILE_NUMBERS) : random.between(0, 200);
+    if (kind === "number") return random.once(3) ? random.pick(HOSTILE_NUMBERS) : random.fraction();
+    if (kind === "boolean") return random.once(2);
+    if (kind === "null") return null;
+    if (format === "uuid" && !random.once(3)) return random.pick(this.#ids);
+    if (format !== undefined && format in FORMATS) return random.pick(FORMATS[format]!);
+    return random.once(2) ? random.pick(HOSTILE_TEXTS) : random.pick(["scripted", "hello", "Ada", ...this.#ids]);
+  }
+
+  #hostile(): unknown {
+    const random = this.#random;
+    const nested = () => JSON.parse("[".repeat(200) + "]".repeat(200));
+    return random.pick<() => unknown>([
+      () => random.pick(HOSTILE_TEXTS),
+      () => random.pick(HOSTILE_NUMBERS),
+      () => null,
+      () => random.once(2),
+      () => ({}),
+      () => [],
+      nested,
+      () => ({ toString: "x", constructor: null, length: -1 }),
+    ])();
+  }
+}
+
+/** A request as it is sent, to be shown where it fails. */
+interface Input {
+  method: string;
+  path: string;
+  body?: string;
+  headers: Record<string, string>;
+}
+
+function makeInput(fuzzer: Fuzzer, name: string, { parameters = [], requestBody }: Operation): Input {
+  const [method = "", template = ""] = name.split(" ");
+  const query = new URLSearchParams();
+  let path = template;
+  for (const { name: param, in: place, schema = {} } of parameters) {
+    // What is no text of Unicode cannot be in an address.
+    const text = fuzzer.text(schema).toWellFormed();
+    if (place === "path") path = path.replace(`{${param}}`, encodeURIComponent(text) || "%20");
+    else if (fuzzer.sends()) query.set(param, text);
+  }
+  if (query.size > 0) path += `?${query}`;
+  const [type, content] = Object.entries(requestBody?.content ?? {})[0] ?? [];
+  const body = content === undefined ? {} : { body: fuzzer.body(content.schema) };
+  return { method, path, ...body, headers: type === undefined ? {} : { "content-type": type } };
+}
+
+/** Makes a conversation with a question and its answer, and tells all ids. */
+async function furnish(ada: Browser): Promise<string[]> {
+  const { id, rootThreadId } = await readJson(await ada.post("/api/conversations", { title: "Fuzz" }));
+  const message = { parentId: null, content: "hello", answer: null };
+  const { messageId } = await readJson(await ada.post(`/api/conversations/${id}/messages`, message));
+  return [id, rootThreadId, messageId];
+}
+
+/** Sends rounds of inputs to every route; tells those that were answered by a 5xx. */
+async function findFailures(ada: Browser, { operations, schemas }: ApiDescription): Promise<string[]> {
+  const failures: string[] = [];
+  const startedAtMs = Date.now();
+  for (let round = 0; round < ROUNDS.max; round++) {
+    if (round >= ROUNDS.min && Date.now() - startedAtMs > ROUNDS.untilMs) break;
+    const fuzzer = new Fuzzer(SEED + round, { schemas, ids: await furnish(ada) });
+    for (const [name, operation] of operations) {
+      if (LEFT_OUT.includes(name)) continue;
+      const { method, path, ...options } = makeInput(fuzzer, name, operation);
+      const response = await ada.send(method, path, options);
+      const text = await response.text();
+      if (response.status < 500 || TRUE_STATUSES[name]?.includes(response.status)) continue;
+      const sent = `${method} ${path.slice(0, 300)} ${(options.body ?? "").slice(0, 600)}`;
+      failures.push(`${name}: ${response.status} ${text.slice(0, 300)} to ${sent}`);
+    }
+  }
+  assert.equal((await ada.get("/api/auth/me")).status, 200, "the session was to last");
+  return failures;
+}
+
+Deno.test(`No input makes a route fail inside, whatever it is (ROOKERY_TEST_SEED=${SEED})`, async () => {
+  await using house = await openWholeHouse();
+  const ada = house.visit();
+  await ada.join("ada@example.org");
+  const failures = await findFailures(ada, await house.describe());
+  const internal = house.lines.filter(({ level }) => level === "error").map((line) => JSON.stringify(line));
+  assert.deepEqual(failures, [], internal.slice(0, 5).join("\n"));
+});
