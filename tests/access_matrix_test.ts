@@ -4,7 +4,15 @@ import type { Role } from "../lib/contracts/account.ts";
 import { ACCESS, BODIES, QUERIES, READERS_OWN } from "./fixtures/access_table.ts";
 import type { Browser } from "./fixtures/accounts.ts";
 import { readJson } from "./fixtures/http.ts";
-import { CREATORS, FAR, openWholeHouse, type Operation, type Schema, type WholeHouse } from "./fixtures/whole_house.ts";
+import {
+  type ApiDescription,
+  CREATORS,
+  FAR,
+  openWholeHouse,
+  type Operation,
+  type Schema,
+  type WholeHouse,
+} from "./fixtures/whole_house.ts";
 
 /** What nobody but vera, and those whom she lets in, may ever read: it is in everything of hers. */
 const SECRET = /xylophone|\bvera\b/i;
