@@ -19,8 +19,9 @@ const MEMORY: KeepSettings = { dir: null, memoryBytesMax: 1e9, diskBytesMax: 0 }
 
 interface Model {
   path: string;
-  /** Sentences of a story that is long enough to be cut. */
+  /** Sentences of a story, and how many the next turn adds to them. */
   sentences: number;
+  added: number;
   contextTokensTrained: number;
 }
 
@@ -59,9 +60,9 @@ async function inFolder(test: (dir: string) => Promise<void>): Promise<void> {
 }
 
 function testCache(name: string, model: Model): void {
-  const { sentences } = model;
+  const { sentences, added } = model;
   const begin = tell(0, sentences);
-  const next = `${begin} ${tell(sentences, sentences + 3)} Number`;
+  const next = `${begin} ${tell(sentences, sentences + added)} Number`;
   const branch = `${begin} And then the night fell. The raven`;
 
   /** Prompts that go on where another one ended: what each is expected to find cached, and its answer without a cache. */
@@ -84,48 +85,45 @@ function testCache(name: string, model: Model): void {
     return answers;
   }
 
-  Deno.test(`LlamaEngine on ${name} answers the next turn, and another branch, as without a cache`, async () => {
-    await using engine = open(model, { keep: MEMORY, sequences: 2 });
-    const fresh = await answerFresh(engine, [next, branch]);
-    await ask(engine, storyRequest("ada", begin));
-    await expectCached(engine, [next, branch], fresh);
-  });
-
-  Deno.test(`LlamaEngine on ${name} answers as without a cache after a conversation had to make room`, async () => {
+  Deno.test(`LlamaEngine on ${name} answers the next turn, and branches that had to make room, as without a cache`, async () => {
     await using engine = open(model, { keep: MEMORY });
     await ask(engine, storyRequest("ada", begin));
+    const inPlace = await ask(engine, storyRequest("ada", next));
+    assert.ok(inPlace.done.usage.cachedTokens > inPlace.done.usage.promptTokens / 2);
     // With one sequence, each of them pushes the one before out.
     const fresh = await answerFresh(engine, [next, branch]);
+    assertSameAnswer(inPlace, fresh[0]!);
+    await expectCached(engine, [next, branch], fresh);
     await expectCached(engine, [next, branch], fresh);
   });
 
-  Deno.test(`LlamaEngine on ${name} answers as without a cache from disk, and after a restart`, async () => {
+  Deno.test(`LlamaEngine on ${name} answers as without a cache after a restart, and from disk`, async () => {
     await inFolder(async (dir) => {
-      // Checkpoints have to be somewhere while a prompt is read, but conversations go to disk.
-      const keep = { dir, memoryBytesMax: 1_000_000, diskBytesMax: 1e9 };
+      const keep = { dir, memoryBytesMax: 100_000_000, diskBytesMax: 1e9 };
       let fresh: Answer[];
       {
-        await using engine = open(model, { keep: { ...keep, memoryBytesMax: 40_000_000 } });
-        await ask(engine, storyRequest("ada", begin));
-        fresh = await answerFresh(engine, [next]);
-        await expectCached(engine, [next], fresh);
+        await using engine = open(model, { keep });
+        for (const prompt of [begin, next]) await ask(engine, storyRequest("ada", prompt));
+        fresh = await answerFresh(engine, [branch]);
       }
       assert.ok((await listFiles(dir)).some((file) => file.includes(hashOwner("ada"))));
-      await using engine = open(model, { keep });
-      await expectCached(engine, [next], fresh);
+      await using engine = open(model, { keep: { ...keep, memoryBytesMax: 1_000 } });
+      await expectCached(engine, [branch], fresh);
+      await ask(engine, storyRequest("bob", tell(0, 4)));
+      await expectCached(engine, [branch], fresh);
     });
   });
 }
 
 skipUnless(testModel("smollm2-135m"), "LlamaEngine's cache on SmolLM2", (path) => {
-  const model = { path, sentences: 12, contextTokensTrained: 8_192 };
+  const model = { path, sentences: 12, added: 3, contextTokensTrained: 8_192 };
   testCache("SmolLM2", model);
   testOwners(model);
 });
 
 skipUnless(testModel("gemma-3-270m"), "LlamaEngine's cache on Gemma", (path) => {
-  // Longer than the window of 512 tokens, so that going back takes a checkpoint.
-  testCache("Gemma", { path, sentences: 31, contextTokensTrained: 32_768 });
+  // The next turn is longer than the window of 512 tokens, and what llama.cpp keeps beside it: going back takes a checkpoint.
+  testCache("Gemma", { path, sentences: 31, added: 18, contextTokensTrained: 32_768 });
 });
 
 const SECRETS: Record<string, string> = { ada: "Marigold", bob: "Thunder", eve: "Copper", zoe: "Lantern" };

@@ -11,7 +11,7 @@ export function checkScalar(schema: SchemaObject, value: unknown): string | null
   }
   const { const: only, enum: values } = schema;
   if (only !== undefined && !equals(only, value)) return `must be ${shorten(only)}`;
-  if (Array.isArray(values) && !values.some((allowed) => equals(allowed, value))) {
+  if (Array.isArray(values) && !keysOf(values).has(toKey(value))) {
     return `must be one of ${values.slice(0, 8).map(shorten).join(", ")}${values.length > 8 ? ", …" : ""}`;
   }
   if (typeof value === "number") return checkNumber(schema, value);
@@ -93,6 +93,15 @@ function checkCount(count: number, { min, max, noun }: { min: unknown; max: unkn
   const say = (word: string, bound: number) => `must have at ${word} ${bound} ${noun}${bound === 1 ? "" : "s"}`;
   if (typeof min === "number" && count < min) return say("least", min);
   return typeof max === "number" && count > max ? say("most", max) : null;
+}
+
+/** Keys of lists of values, which are asked for each value of a list again. */
+const keys = new WeakMap<readonly unknown[], Set<string>>();
+
+function keysOf(values: readonly unknown[]): Set<string> {
+  const known = keys.get(values) ?? new Set(values.map(toKey));
+  keys.set(values, known);
+  return known;
 }
 
 /** Whether two JSON values are the same, whatever the order of keys. */

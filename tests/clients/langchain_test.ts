@@ -96,7 +96,8 @@ const TOOLS: Checks<LangChain> = {
       assert.equal(call.name, "turn_on");
       assert.deepEqual(Light.parse(call.args), call.args);
       const result: ToolMessage = await turnOn.invoke(call);
-      const next = await chat.bindTools([turnOn]).invoke([asked, called, result]);
+      const brief = client.chat(model, { maxTokens: 8, useResponsesApi });
+      const next = await brief.bindTools([turnOn]).invoke([asked, called, result]);
       assert.ok(usageOf(next).input_tokens > usageOf(called).input_tokens + 16 * 6);
     }
   },
