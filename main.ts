@@ -125,25 +125,28 @@ async function startParts(place: Place): Promise<Parts> {
   const { settings: { databaseUrl: url }, folder, log } = place;
   const failing = new AbortController();
   const ending = AbortSignal.any([place.ending, failing.signal]);
-  const starting = findModel({ ...place, ending }).then((model) => startModels(place, model));
+  // Making a new one takes a core for seconds, in which no model could be measured; opening one is soon done.
+  const isNew = url === null && !await exists(folder.database);
   let database: Database | null = null;
   const opening = openDatabase({ url, folder, rootDir: ROOT, log }).then((opened) => database = opened);
+  const starting = findModel({ ...place, ending }).then(async (model) => {
+    if (isNew) await opening;
+    return await startModels(place, model);
+  });
   try {
     const [opened, models] = await Promise.all([opening, starting]);
     return { database: opened, models };
   } catch (error) {
     failing.abort();
-    await starting.then(endModels, () => {});
+    await starting.then((models) => models.close(), () => {});
     // One that is still being opened is left to the end of the process, which it survives at any moment.
     await (database as Database | null)?.[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-async function endModels(models: LocalModels): Promise<void> {
-  // Nobody waits for a model that is not going to be there.
-  models.ready.catch(() => {});
-  await models.close();
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
 }
 
 async function findModel({ settings: { modelId }, catalog, ending }: Place): Promise<ModelFile> {
@@ -155,7 +158,7 @@ async function findModel({ settings: { modelId }, catalog, ending }: Place): Pro
 }
 
 async function startModels({ settings, folder, log, catalog }: Place, defaultModel: ModelFile): Promise<LocalModels> {
-  return await startLocalModels({
+  const models = await startLocalModels({
     settings,
     folder,
     log,
@@ -167,6 +170,9 @@ async function startModels({ settings, folder, log, catalog }: Place, defaultMod
     env: Deno.env.toObject(),
     engineVersion: config.imports["node-llama-cpp"],
   });
+  // It may fail before anybody waits for it; whoever does is told.
+  models.ready.catch(() => {});
+  return models;
 }
 
 /** Puts the workers of this machine and the servers of others behind one face. */
@@ -192,8 +198,6 @@ async function live(place: Place, parts: Parts): Promise<void> {
   // A certificate is for a name. Behind a proxy the operator, who is here, needs no detour.
   const address = { url: tls === null ? own : url, cert: tls?.cert ?? null };
   let house: House | null = null;
-  // Looked at below, when the house stands.
-  models.ready.catch(() => {});
   try {
     house = await openHouse({ settings, folder, database, inference, address, log });
     serve(place, { ...parts, inference, house });

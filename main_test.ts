@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { availableParallelism, cpus } from "node:os";
 import config from "./deno.json" with { type: "json" };
+import { openPglite } from "./lib/database/pglite.ts";
+import { silentLogger } from "./lib/log.ts";
 import { nameCalibration, storeCalibration } from "./lib/runtime/calibration_store.ts";
+import { readTemplate } from "./tests/fixtures/database.ts";
 import { makeModel } from "./tests/fixtures/models.ts";
 import { isRunning, until } from "./tests/fixtures/processes.ts";
 import { Runtime } from "./tests/fixtures/runtime.ts";
@@ -104,8 +107,10 @@ let calibration: string | null = null;
 async function withModel(
   modelPath: string,
   test: (env: Record<string, string>, data: string) => Promise<void>,
+  { isFirstStart = false }: { isFirstStart?: boolean } = {},
 ): Promise<void> {
   await withFolder(async (data) => {
+    if (!isFirstStart) await placeDatabase(`${data}/database`);
     await Deno.mkdir(`${data}/models`);
     await Deno.symlink(modelPath, `${data}/models/smollm2-135m.gguf`);
     if (calibration !== null) {
@@ -114,6 +119,11 @@ async function withModel(
     }
     await test({ ROOKERY_DATA: data, ROOKERY_CONTEXT: "2048", ROOKERY_SEQUENCES: "2" }, data);
   });
+}
+
+/** Puts a database where a first start would take seconds to make it. */
+async function placeDatabase(folder: string): Promise<void> {
+  await using _ = await openPglite({ folder, template: await readTemplate(), upkeepMs: null, log: silentLogger });
 }
 
 function ask(url: string, completionTokens: number, model = "smollm2-135m"): Promise<Response> {
@@ -151,7 +161,7 @@ function testEnds(modelPath: string): void {
       await assert.rejects(Deno.stat(`${data}/run/worker.json`), Deno.errors.NotFound);
       calibration = await Deno.readTextFile(`${data}/cache/calibration.json`);
       assert.match(calibration, /"decodeOne"/);
-    });
+    }, { isFirstStart: true });
   });
 
   Deno.test("a Ctrl-C that arrives twice at once lets the answer under way end", async () => {
