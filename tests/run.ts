@@ -6,6 +6,7 @@
  */
 import { countTests, sumCounts, summarise, type TestCounts } from "./runner/junit.ts";
 import { measureCoverage } from "./runner/coverage.ts";
+import { listRunFiles } from "./runner/output.ts";
 import { planTests } from "./runner/plan.ts";
 import { providePostgres } from "./runner/postgres.ts";
 import { isContinuousIntegration } from "./prerequisites.ts";
@@ -16,6 +17,9 @@ const COVERED_PERCENT_MIN = 90;
 
 /** A run of `deno test` that takes longer hangs; it is ended and counts as failed. */
 const RUN_LIMIT_MS = 15 * 60_000;
+
+/** How long what a run has printed may come after its end: a process that it left behind keeps its output open. */
+const LAST_OUTPUT_MS = 2_000;
 
 const MODELS = ["smollm2-135m", "gemma-3-270m", "all-minilm-l6-v2"];
 
@@ -69,30 +73,50 @@ interface RunOptions {
   report: string;
 }
 
+/** Prints `output` as it comes; resolves with all of it, or with what there was some time after `ended`. */
+async function passOn(output: ReadableStream<Uint8Array>, ended: Promise<unknown>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  const all = (async () => {
+    for await (const chunk of output) {
+      Deno.stdout.writeSync(chunk);
+      text += decoder.decode(chunk, { stream: true });
+    }
+  })();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = ended.then(() => new Promise((resolve) => timer = setTimeout(resolve, LAST_OUTPUT_MS)));
+  await Promise.race([all, late]);
+  clearTimeout(timer);
+  return text;
+}
+
 /**
  * Runs `deno test` on `files`. A file without a result and a run that fails without a test to blame count as failed:
  * the file did not load or holds no test, an error came between tests, or the process died.
  */
 async function runFiles(files: string[], { args, env, report }: RunOptions): Promise<TestCounts> {
   const command = ["test", "--no-prompt", "-A", `--junit-path=${report}`, ...args, ...files];
-  const child = new Deno.Command(Deno.execPath(), { args: command, env, cwd: root, stdin: "null" }).spawn();
+  const colour: Record<string, string> = Deno.noColor ? {} : { FORCE_COLOR: "1" };
+  const settings = { args: command, env: { ...colour, ...env }, cwd: root, stdin: "null", stdout: "piped" } as const;
+  const child = new Deno.Command(Deno.execPath(), settings).spawn();
   const timer = setTimeout(() => {
     print(`Ended after ${RUN_LIMIT_MS / 60_000} minutes: ${files.join(", ")}`);
     child.kill("SIGKILL");
   }, RUN_LIMIT_MS);
-  const { success } = await child.status;
+  const [{ success }, output] = await Promise.all([child.status, passOn(child.stdout, child.status)]);
   clearTimeout(timer);
   const counts = countTests(exists(report) ? await Deno.readTextFile(report) : "");
   await Deno.remove(report).catch(() => {});
   const isFiltered = args.some((argument) => argument.startsWith("--filter"));
   // Deno reports what a filter left out as skipped, too.
   if (isFiltered) counts.skipped = counts.skipped.filter((name) => name.includes("(skipped: "));
-  for (const path of isFiltered || counts.files.size === 0 ? [] : files) {
-    if (counts.files.has(path)) continue;
+  const ran = listRunFiles(output);
+  for (const path of isFiltered || ran.size === 0 ? [] : files) {
+    if (ran.has(path)) continue;
     print(`No test ran in ${path}`);
     counts.failed++;
   }
-  if (counts.failed === 0 && (!success || (counts.files.size === 0 && !isFiltered))) counts.failed = 1;
+  if (counts.failed === 0 && (!success || (ran.size === 0 && !isFiltered))) counts.failed = 1;
   return counts;
 }
 

@@ -55,6 +55,12 @@ Deno.test("the runner fails when a file does not load, compile or hold a test", 
   }
 });
 
+Deno.test("the runner sees tests that files share, whichever module registers them", async () => {
+  const uses = 'import { share } from "./shared.ts"; share();';
+  const files = { "shared.ts": `export function share() { ${PASSES} }`, "a_test.ts": uses, "b_test.ts": uses };
+  assert.equal((await runProject(files)).lines.at(-1), "2 passed, 0 failed");
+});
+
 Deno.test("the runner runs the paths that are named and hands other arguments on", async () => {
   const files = { "lib/a_test.ts": PASSES + FAILS, "cli/b_test.ts": FAILS };
   assert.equal((await runProject(files, ["lib"])).lines.at(-1), "1 passed, 1 failed");

@@ -28,8 +28,11 @@ skipUnless(testModel("smollm2-135m"), "Workers and other machines", (modelPath) 
       HTTP_PROXY: "http://127.0.0.1:9",
     });
     const ids = ["smollm2-135m", "desk/smollm2-135m"];
-    const { data } = await readJson(await fetch(`${rookery.url}/v1/models`));
-    assert.deepEqual(data.map(({ id }: { id: string }) => id), ids);
+    // The list does not wait long for a server that has not told its models yet.
+    await until(async () => {
+      const { data } = await readJson(await fetch(`${rookery.url}/v1/models`));
+      return data.map(({ id }: { id: string }) => id).join() === ids.join();
+    });
     for (const id of ids) {
       const response = await chat(rookery.url, id);
       assert.equal(response.status, 200, rookery.output);

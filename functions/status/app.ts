@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ModelDescription } from "../../lib/contracts/model.ts";
 import type { DatabaseState } from "../../lib/database/pulse.ts";
-import type { Inference, InferenceStatus } from "../../lib/inference/inference.ts";
+import { GONE, type Inference, type InferenceStatus } from "../../lib/inference/inference.ts";
 import { VERSION } from "../../lib/version.ts";
 import { type App, createFunction, type EdgeOptions } from "../_shared/create_function.ts";
 import { jsonContent, openaiErrors, pickErrors } from "../_shared/documentation.ts";
@@ -103,14 +103,5 @@ export function createApp({ inference, edge, startedAtMs = Date.now(), readDatab
 
 /** An engine that cannot even say how it is doing is gone. */
 async function readStatus(inference: Inference): Promise<InferenceStatus> {
-  const gone: InferenceStatus = {
-    state: "gone",
-    active: 0,
-    queued: 0,
-    queuedMax: 0,
-    rssBytes: 0,
-    memoryBytesMax: 0,
-    models: [],
-  };
-  return await inference.status().catch(() => gone);
+  return await inference.status().catch(() => GONE);
 }

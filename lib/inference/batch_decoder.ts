@@ -57,6 +57,12 @@ export interface Checkpoint {
   state: HeldState;
 }
 
+/** What of a sequence is saved. */
+export interface SaveOptions {
+  partial: boolean;
+  bytesMax: number;
+}
+
 /** What the scheduler asks of a loaded model. Calls never overlap: the scheduler awaits each before the next. */
 export interface BatchDecoder {
   /** Sequences that can be decoded side by side. */
@@ -78,8 +84,11 @@ export interface BatchDecoder {
   decode(entries: readonly BatchEntry[]): Promise<(DrawnToken | Error)[]>;
   /** True for tokens that end an answer. */
   isEndToken(token: number): boolean;
-  /** Holds a copy of what a sequence holds, or with `partial` only of what its windows and recurrent layers do. */
-  saveState(sequence: number, options: { partial: boolean }): Promise<HeldState>;
+  /**
+   * Holds a copy of what a sequence holds, or with `partial` only of what its windows and recurrent layers do; null when
+   * that is more than `bytesMax`.
+   */
+  saveState(sequence: number, options: SaveOptions): Promise<HeldState | null>;
   /**
    * Puts a held state into a sequence, in the place of what it holds. A partial one takes the sequence back to the first
    * `length` tokens, at which it was saved. False when the model does not take it: the sequence is empty then.

@@ -33,6 +33,17 @@ export interface InferenceStatus {
   models: ModelStatus[];
 }
 
+/** What is said of something that cannot even say how it is doing. */
+export const GONE: InferenceStatus = {
+  state: "gone",
+  active: 0,
+  queued: 0,
+  queuedMax: 0,
+  rssBytes: 0,
+  memoryBytesMax: 0,
+  models: [],
+};
+
 /**
  * All models that Rookery can answer with, loaded on demand: what functions stand on. Adapters: the pool of a worker
  * (in its process), the client of a worker (over HTTP), the supervised workers of a runtime, remote servers.

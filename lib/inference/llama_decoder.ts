@@ -1,6 +1,15 @@
 import type { Llama, LlamaModel, Token } from "node-llama-cpp";
 import type { ThreadPlan } from "../contracts/worker.ts";
-import type { BatchDecoder, BatchEntry, DrawnToken, HeldState, SamplerOptions, TokenSampler } from "./batch_decoder.ts";
+import { DomainError } from "../errors.ts";
+import type {
+  BatchDecoder,
+  BatchEntry,
+  DrawnToken,
+  HeldState,
+  SamplerOptions,
+  SaveOptions,
+  TokenSampler,
+} from "./batch_decoder.ts";
 import { type BatchSpeed, threadsFor } from "./calibrate.ts";
 import { findLlamaLibrary } from "./native/library.ts";
 import { NativeThread } from "./native/native_thread.ts";
@@ -102,21 +111,22 @@ export class LlamaDecoder implements BatchDecoder, AsyncDisposable {
 
   async decode(entries: readonly BatchEntry[]): Promise<(DrawnToken | Error)[]> {
     const batchTokens = entries.reduce((sum, { tokens }) => sum + tokens.length, 0);
-    return await this.#thread.call("decode", {
+    const drawn = await this.#thread.call("decode", {
       entries: entries.map(({ sampler, ...entry }) => ({
         ...entry,
         sampler: sampler instanceof LlamaSampler ? sampler.id : null,
       })),
       threads: threadsFor(this.#options.threads, batchTokens),
     });
+    return drawn.map((result) => "token" in result ? result : DomainError.fromReport(result));
   }
 
   isEndToken(token: number): boolean {
     return this.#vocabulary.isEogToken(token as Token);
   }
 
-  async saveState(sequence: number, { partial }: { partial: boolean }): Promise<HeldState> {
-    return await this.#thread.call("saveState", { sequence, partial });
+  async saveState(sequence: number, options: SaveOptions): Promise<HeldState | null> {
+    return await this.#thread.call("saveState", { sequence, ...options });
   }
 
   async loadState(sequence: number, options: { state: number; partialLength: number | null }): Promise<boolean> {

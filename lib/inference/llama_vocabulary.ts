@@ -101,9 +101,7 @@ export class LlamaVocabulary {
 
   /** Refuses, before any work, what cannot fit however it is tokenized. */
   #refuseHuge(request: ChatRequest, contextTokensMax: number): void {
-    const { messages, prompt, answerBeginning } = request;
-    const texts = [...messages?.map(({ content }) => content) ?? [prompt ?? ""], answerBeginning ?? ""];
-    const length = texts.reduce((sum, text) => sum + text.length, 0);
+    const length = request.messages === null ? request.prompt?.length ?? 0 : countCharacters(request.messages, request);
     // Nearly every request ends here: a token of more than 16 characters is rare.
     if (length < contextTokensMax * 16) return;
     const tokensMin = Math.ceil(length / this.#findTokenLengthMax());
@@ -132,6 +130,16 @@ export class LlamaVocabulary {
     }
     return tokens;
   }
+}
+
+/** Characters that every template shows: those of calls, thoughts and schemas some leave out or write in another way. */
+function countCharacters(
+  messages: readonly ChatMessage[],
+  { tools, toolChoice, answerBeginning }: ChatRequest,
+): number {
+  const shown = toolChoice === "none" ? [] : tools;
+  return messages.reduce((sum, { content }) => sum + content.length, answerBeginning?.length ?? 0) +
+    shown.reduce((sum, { name, description }) => sum + name.length + description.length, 0);
 }
 
 function contextExceeded(promptTokens: string, contextTokensMax: number): DomainError {

@@ -1,3 +1,4 @@
+import { measureFreeMemory } from "../free_memory.ts";
 import type { BatchDecoder, Checkpoint, HeldState } from "./batch_decoder.ts";
 import { choosePrefix, type PrefixCosts, type PrefixSource } from "./prefix_plan.ts";
 import { commonPrefixLength, type Sequence, SequenceStore } from "./sequence_store.ts";
@@ -10,6 +11,8 @@ export interface PrefixCacheOptions {
   memoryBytesMax: number;
   /** Null keeps nothing on disk. */
   files: StateFiles | null;
+  /** Memory that is free on this machine; tests say how much. */
+  measureFreeBytes?: () => number;
 }
 
 /** Conversations shorter than this are read again before they are kept. */
@@ -37,10 +40,15 @@ export class PrefixCache {
   readonly #decoder: BatchDecoder;
   readonly #sequences: SequenceStore;
   readonly #store: StateStore;
+  readonly #measureFreeBytes: () => number;
   #costs: PrefixCosts = FIRST_COSTS;
 
-  constructor(decoder: BatchDecoder, { memoryBytesMax, files }: PrefixCacheOptions) {
+  constructor(
+    decoder: BatchDecoder,
+    { memoryBytesMax, files, measureFreeBytes = measureFreeMemory }: PrefixCacheOptions,
+  ) {
     this.#decoder = decoder;
+    this.#measureFreeBytes = measureFreeBytes;
     this.#sequences = new SequenceStore(decoder.sequences);
     this.#store = new StateStore({ decoder, memoryBytesMax, files });
   }
@@ -137,13 +145,14 @@ export class PrefixCache {
   }
 
   /** Keeps everything on disk, for the next start, what was used last first: there may not be time for all. */
-  async persist(): Promise<void> {
+  async persist(isInTheWay: () => boolean = () => false): Promise<void> {
     if (!this.#store.keepsOnDisk) return;
     for (const sequence of this.#sequences.sequences.toSorted((a, b) => b.lastUse - a.lastUse)) {
+      if (isInTheWay()) return;
       const kept = sequence.busy ? null : await this.#keepBefore(sequence, 0);
       if (kept !== null) await this.#store.persist([kept]);
     }
-    await this.#store.persist();
+    if (!isInTheWay()) await this.#store.persist(undefined, isInTheWay);
   }
 
   #findSources(owner: string, prompt: readonly number[]): Source[] {
@@ -193,7 +202,9 @@ export class PrefixCache {
   }
 
   /** Null when there is no room for a copy: what cannot be kept is read again, and nobody's answer fails for it. */
-  async #save({ index }: Sequence, options: { partial: boolean }): Promise<HeldState | null> {
+  async #save({ index }: Sequence, { partial }: { partial: boolean }): Promise<HeldState | null> {
+    // Also what goes to disk is in memory first, beside everything else.
+    const options = { partial, bytesMax: this.#measureFreeBytes() / 2 };
     return await this.#decoder.saveState(index, options).catch(() => null);
   }
 

@@ -20,11 +20,17 @@ interface Desk {
 }
 
 function open(
-  options: { sequences?: number; memoryBytesMax?: number; windowTokens?: number; files?: StateFiles | null } = {},
+  options: {
+    sequences?: number;
+    memoryBytesMax?: number;
+    windowTokens?: number;
+    files?: StateFiles | null;
+    freeBytes?: number;
+  } = {},
 ): Desk {
-  const { sequences = 1, memoryBytesMax = 1e6, files = null, ...rest } = options;
+  const { sequences = 1, memoryBytesMax = 1e6, files = null, freeBytes = 1e9, ...rest } = options;
   const decoder = new CountingDecoder(sequences, { ...rest, hasty: true });
-  const cache = new PrefixCache(decoder, { memoryBytesMax, files });
+  const cache = new PrefixCache(decoder, { memoryBytesMax, files, measureFreeBytes: () => freeBytes });
   const decode = async (sequence: Sequence, tokens: number[]) => {
     const { index, tokens: { length: position } } = sequence;
     await decoder.decode([{ sequence: index, position, tokens, sampler: null }]);
@@ -305,4 +311,23 @@ Deno.test("PrefixCache copies nothing where nothing may be kept", async () => {
   await ask("bob", count(1, 200));
   await cache.persist();
   assert.equal(saved, 0);
+});
+
+Deno.test("PrefixCache copies nothing that this machine has no memory for, and reads it again instead", async () => {
+  const { decoder, ask } = open({ freeBytes: 100 });
+  await ask("ada", count(1, 200));
+  await ask("bob", count(1, 200));
+  assert.equal(await ask("ada", count(1, 201)), 0);
+  assert.equal(decoder.states.size, 0);
+});
+
+Deno.test("PrefixCache stops keeping conversations on disk as soon as somebody is in its way", async () => {
+  await inFolder(async (dir) => {
+    const files = new StateFiles({ dir, fingerprint: "print", bytesMax: 1e6 });
+    const { cache, ask } = open({ sequences: 3, files });
+    for (const owner of ["ada", "bob", "eve"]) await ask(owner, count(1, 100));
+    let asked = 0;
+    await cache.persist(() => ++asked > 1);
+    assert.equal((await files.open()).length, 1);
+  });
 });

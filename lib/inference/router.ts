@@ -2,7 +2,7 @@ import type { ChatEvent, ChatRequest } from "../contracts/chat.ts";
 import type { Embeddings, EmbedRequest } from "../contracts/embedding.ts";
 import type { ModelDescription } from "../contracts/model.ts";
 import { DomainError } from "../errors.ts";
-import type { Inference, InferenceStatus, ModelStatus, NamedInference } from "./inference.ts";
+import { GONE, type Inference, type InferenceStatus, type ModelStatus, type NamedInference } from "./inference.ts";
 import { listPrefixes, type Prefix } from "./prefix_memory.ts";
 import { Replica } from "./replica.ts";
 import { unknownModelError } from "./unknown_model.ts";
@@ -26,16 +26,6 @@ const SHARE_MIN = 0.5;
  * default of four sequences are taken, and a wait for one costs more than reading the prompt again.
  */
 const AHEAD_MAX = 4;
-
-const GONE: InferenceStatus = {
-  state: "gone",
-  active: 0,
-  queued: 0,
-  queuedMax: 0,
-  rssBytes: 0,
-  memoryBytesMax: 0,
-  models: [],
-};
 
 /** Refusals after which another replica may do better; nothing was computed yet. */
 const ELSEWHERE = new Set(["engine_gone", "engine_unavailable", "queue_full"]);

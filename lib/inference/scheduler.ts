@@ -132,8 +132,8 @@ export class Scheduler implements AsyncDisposable {
   }
 
   /** Keeping conversations is a service to them: that it fails is no reason to fail. */
-  async #persist(): Promise<void> {
-    await this.#do((cache) => cache.persist()).catch(() => {});
+  async #persist(isInTheWay?: () => boolean): Promise<void> {
+    await this.#do((cache) => cache.persist(isInTheWay)).catch(() => {});
   }
 
   /** Does something with what is kept, between two batches; nothing when there is no model. */
@@ -151,7 +151,7 @@ export class Scheduler implements AsyncDisposable {
     this.#loop = this.#work(this.#model).finally(() => {
       this.#loop = null;
       if (this.#queue.size > 0 || this.#tasks.length > 0) return this.#wake();
-      const timer = setTimeout(() => this.#persist(), PERSIST_IDLE_MS);
+      const timer = setTimeout(() => this.#persist(() => this.#queue.size + this.#tasks.length > 0), PERSIST_IDLE_MS);
       // What is only a precaution keeps no process alive.
       Deno.unrefTimer(timer);
       this.#idleTimer = timer;
@@ -175,13 +175,14 @@ export class Scheduler implements AsyncDisposable {
         continue;
       }
       await this.#admitWaiting({ decoder, cache });
-      if (this.#running.length === 0) return;
+      if (this.#running.length === 0 && this.#tasks.length === 0) return;
       await this.#step({ decoder, cache });
     }
   }
 
   async #admitWaiting(model: Model): Promise<void> {
-    while (model.cache.busy < model.decoder.sequences) {
+    // A task that came meanwhile has to find the sequences as they are now: who is forgotten must not get one back.
+    while (model.cache.busy < model.decoder.sequences && this.#tasks.length === 0) {
       const run = this.#queue.shift();
       if (run === null) return;
       await this.#begin(run, model);
@@ -343,7 +344,9 @@ export class Scheduler implements AsyncDisposable {
   }
 
   #failComputing(run: Run, cause: unknown): void {
-    this.#fail(run, new DomainError("internal_error", "The model could not compute the next token", { cause }));
+    const isKnown = cause instanceof DomainError && cause.code !== "internal_error";
+    const unknown = new DomainError("internal_error", "The model could not compute the next token", { cause });
+    this.#fail(run, isKnown ? cause : unknown);
   }
 
   /** After a failed batch nobody knows what its sequences hold: they are emptied, their jobs end, the others go on. */

@@ -267,3 +267,18 @@ Deno.test("Scheduler fails the one job whose grammar cannot be set", async () =>
   const sound = ask(scheduler, { prompt: [20] });
   assert.deepEqual(await Promise.all([broken.result, sound.result]), ["internal_error", [21, 22, 23]]);
 });
+
+Deno.test("Scheduler gives a new request nothing of what is being forgotten, also while another one is let in", async () => {
+  const decoder = new CountingDecoder(2);
+  await using scheduler = new Scheduler({ queuedMax: 8 });
+  startScheduler(scheduler, decoder);
+  await ask(scheduler, { owner: "ada", prompt: count(1, 20), max: 1 }).result;
+  const first = ask(scheduler, { owner: "bob", prompt: count(500, 20), max: 1 });
+  // Until the first one waits for its sequence, which takes the decoder a turn.
+  for (let step = 0; step < 20; step++) await Promise.resolve();
+  const forgotten = scheduler.forget("ada");
+  const events: string[] = [];
+  const again = ask(scheduler, { owner: "ada", prompt: count(1, 21), max: 1, events });
+  await Promise.all([first.result, forgotten, again.result]);
+  assert.equal(events[0], "start 0");
+});

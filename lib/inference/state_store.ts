@@ -15,6 +15,11 @@ interface WritingPlace {
   checkpoints: readonly { length: number }[];
 }
 
+/** A disk that takes longer than this is slower than reading the prompt, and must not pass for a model that hangs. */
+const READ_MS = 30_000;
+
+const TOO_LATE: unique symbol = Symbol("too late");
+
 /** A conversation that is kept beside the sequences: in memory, in a file, or between the two. */
 export interface StoredState {
   /** Hash of the owner. */
@@ -124,14 +129,19 @@ export class StateStore {
     stored.lastUse = ++this.#uses;
     stored.lastUsedMs = Date.now();
     if ("state" in stored.place) return stored.place;
-    const file = "file" in stored.place ? stored.place.file : await stored.place.written;
-    const content = file === null ? null : await this.#options.files!.read(file);
+    const content = await orTooLate(this.#readFile(stored.place));
+    if (content === TOO_LATE) return null;
     if (content === null) {
       this.#stored.delete(stored);
       return null;
     }
     // It goes on being counted as on disk: who fetched it takes what it needs and lets it go.
     return await this.#import(content);
+  }
+
+  async #readFile(place: Exclude<StoredState["place"], HeldPlace>): Promise<StateContent | null> {
+    const file = "file" in place ? place.file : await place.written;
+    return file === null ? null : await this.#options.files!.read(file);
   }
 
   /**
@@ -176,9 +186,13 @@ export class StateStore {
   }
 
   /** Writes what is in memory to disk, as far as it may be kept there: everything, latest used first, unless told what. */
-  async persist(wanted: readonly StoredState[] = this.#listHeld().reverse()): Promise<void> {
+  async persist(
+    wanted: readonly StoredState[] = this.#listHeld().reverse(),
+    isInTheWay: () => boolean = () => false,
+  ): Promise<void> {
     if (!this.keepsOnDisk) return;
     for (const stored of wanted) {
+      if (isInTheWay()) break;
       // One after another: nothing is given up because the disk is slow.
       await this.#writing;
       if (this.#stored.has(stored)) await this.#spill(stored);
@@ -274,4 +288,14 @@ export class StateStore {
 
 function bytesOf({ state, checkpoints }: HeldPlace): number {
   return checkpoints.reduce((sum, { state }) => sum + state.bytes, state.bytes);
+}
+
+async function orTooLate<Result>(reading: Promise<Result>): Promise<Result | typeof TOO_LATE> {
+  const late = Promise.withResolvers<typeof TOO_LATE>();
+  const timer = setTimeout(() => late.resolve(TOO_LATE), READ_MS);
+  try {
+    return await Promise.race([reading, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -52,7 +52,7 @@ class Compiler implements ValueCompiler {
   readonly #open = new Map<string, { name: string | null }>();
 
   constructor(readonly document: SchemaDocument, readonly rules: RuleSet, readonly strict: boolean) {
-    this.#validator = createValidator(document.top.schema);
+    this.#validator = createValidator(document.top.schema, () => rules.spend(1));
   }
 
   compileTop(): string {

@@ -3,6 +3,7 @@ import { Gbnf } from "../../tests/fixtures/gbnf.ts";
 import { assertRefused, grammarOf } from "../../tests/fixtures/grammars.ts";
 import { DomainError } from "../errors.ts";
 import { GrammarBuilder } from "./grammar.ts";
+import { validate } from "./validate.ts";
 
 const TEXT = { type: "string" };
 
@@ -120,7 +121,7 @@ Deno.test("What would take too long or too much is refused, and never tried", ()
     ],
     [
       wide(1_500, (at) => ({ pattern: `^((a{1,99}){1,99}){1,${at + 1}}$` })),
-      /^The patterns of the schema are too complex/,
+      /^The patterns or values of the schema are too complex/,
     ],
     [{ anyOf: Array.from({ length: 20_001 }, () => ({})) }, /^There are more than 20000 schemas/],
     [
@@ -163,4 +164,14 @@ Deno.test("An error names the request field", () => {
       return error instanceof DomainError && error.param === "tools[3].function.parameters";
     },
   );
+});
+
+Deno.test("A value that reaches the same schema in two ways at every level is checked once at each", () => {
+  let value: unknown = {};
+  for (let level = 0; level < 40; level++) value = { a: value };
+  const next = { properties: { a: { $ref: "#/$defs/S" } } };
+  const schema = { $defs: { S: { allOf: [next, next, { ...next }] } }, $ref: "#/$defs/S" };
+  assert.equal(validate(schema, value), null);
+  assert.match(validate(schema, { a: { a: { a: 1 } } }) ?? "fits", /^fits$/, "a number has no keys to complain of");
+  new GrammarBuilder().addSchema({ ...schema, enum: [value] }, { strict: true, param: "schema" });
 });

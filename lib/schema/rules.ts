@@ -78,14 +78,14 @@ export class RuleSet {
   }
 
   /**
-   * Counts steps of work on patterns.
+   * Counts steps of work on patterns and on the values of lists.
    *
    * @throws {DomainError} `invalid_request` when there have been too many.
    */
   spend(steps: number): void {
     this.#steps += steps;
     if (this.#steps > STEPS_MAX) {
-      throw new DomainError("invalid_request", "The patterns of the schema are too complex: simplify them");
+      throw new DomainError("invalid_request", "The patterns or values of the schema are too complex: simplify them");
     }
   }
 

@@ -7,6 +7,9 @@ import { findReference } from "./references.ts";
 /** Deepest nesting of a value, and of schemas that hold for one value. */
 const DEPTH_MAX = 500;
 
+/** Most schemas that are looked at for one value: beyond it the value counts as wrong. */
+const STEPS_MAX = 1_000_000;
+
 /** Checks a value against a schema of a document, its topmost by default: null, or a sentence that says what is wrong. */
 export type Validator = (value: unknown, schema?: JsonSchema) => string | null;
 
@@ -19,9 +22,13 @@ export function validate(schema: JsonSchema, value: unknown): string | null {
   return createValidator(schema)(value);
 }
 
-/** As {@linkcode validate}, for several values or schemas of one document. */
-export function createValidator(top: JsonSchema): Validator {
-  const checker = new Checker(top);
+/**
+ * As {@linkcode validate}, for several values or schemas of one document.
+ *
+ * @param spend Told of each schema that is looked at; what it throws ends the check.
+ */
+export function createValidator(top: JsonSchema, spend: () => void = () => {}): Validator {
+  const checker = new Checker(top, spend);
   return (value, schema = top) => checker.check(value, schema);
 }
 
@@ -46,11 +53,16 @@ type Rule = (checker: Checker, schema: SchemaObject, spot: Spot, seen: Set<strin
 
 class Checker {
   readonly #references = new Map<string, JsonSchema | null>();
+  /** Outcomes at each place of the value: two schemas for a parent may send the same one to a child. */
+  #outcomes = new Map<string, Spot["outcomes"]>();
+  #steps = 0;
 
-  constructor(private readonly top: JsonSchema) {}
+  constructor(private readonly top: JsonSchema, private readonly spend: () => void) {}
 
   check(value: unknown, schema: JsonSchema): string | null {
     if (isDeep(value, DEPTH_MAX)) return "the value is nested too deeply";
+    this.#outcomes = new Map();
+    this.#steps = 0;
     return this.evaluate(schema, { value, path: "", depth: 0, outcomes: new Map() }).error;
   }
 
@@ -69,6 +81,8 @@ class Checker {
     if (known !== undefined) return known;
     const outcome: Outcome = { error: null, seen: new Set() };
     spot.outcomes.set(schema, outcome);
+    this.spend();
+    if (++this.#steps > STEPS_MAX) return { ...outcome, error: say(spot, "takes too long to check") };
     if (spot.depth > DEPTH_MAX || spot.outcomes.size > 20 * DEPTH_MAX) {
       outcome.error = say(spot, "is nested too deeply");
     } else if (schema["nullable"] !== true || spot.value !== null) {
@@ -88,7 +102,9 @@ class Checker {
   descend(schema: JsonSchema, spot: Spot, key: string | number): string | null {
     const value = (spot.value as Record<string | number, unknown>)[key];
     const path = `${spot.path}/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
-    return this.evaluate(schema, { value, path, depth: spot.depth + 1, outcomes: new Map() }).error;
+    const outcomes: Spot["outcomes"] = this.#outcomes.get(path) ?? new Map();
+    this.#outcomes.set(path, outcomes);
+    return this.evaluate(schema, { value, path, depth: spot.depth + 1, outcomes }).error;
   }
 
   #findError(schema: SchemaObject, spot: Spot, seen: Set<string>): string | null {

@@ -20,7 +20,6 @@ Deno.test("countTests() counts a test with its steps once, whatever their order"
     passed: 2,
     failed: 1,
     skipped: ["absent (skipped: no model)"],
-    files: new Set(["a_test.ts", "lib/b_test.ts"]),
   });
 });
 

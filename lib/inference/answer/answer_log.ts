@@ -11,6 +11,8 @@ const ID_LENGTH = 24;
 export interface AnswerDemands {
   tools: readonly Tool[];
   format: AnswerFormat;
+  /** An answer without a call is none. */
+  mustCall: boolean;
 }
 
 /**
@@ -71,12 +73,13 @@ export class AnswerLog implements CallListener {
 
   end({ cut }: { cut: boolean }): ReadEnding {
     if (!cut && this.#call !== null) this.#fail(`The model broke off its call of "${this.#call.name}"`);
-    if (!cut && this.calls === 0) this.#checkFormat();
+    if (!cut && this.calls === 0) this.#checkText();
     return { events: this.take(), calls: this.calls, error: cut ? null : this.#error };
   }
 
-  #checkFormat(): void {
-    const { format } = this.demands;
+  #checkText(): void {
+    const { format, mustCall } = this.demands;
+    if (mustCall) return this.#fail("The model called no tool, though it had to");
     if (format.type === "text" || (format.type === "schema" && !format.strict)) return;
     const problem = findProblem(this.#text, format.type === "json" ? { type: "object" } : format.schema);
     if (problem !== null) this.#fail(`The model's answer is not the JSON that was asked for: ${problem}`);

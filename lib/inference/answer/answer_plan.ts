@@ -46,7 +46,7 @@ export function planAnswer(request: ChatRequest, start: AnswerStart | null): Ans
     },
     callsMax,
     grammars,
-    log: new AnswerLog({ tools, format }),
+    log: new AnswerLog({ tools, format, mustCall: isCallForced }),
     thoughtTokensMax: reasoning.tokensMax,
   };
   return answerStart.calls.id === "harmony" ? new HarmonyReader(parts) : new MarkedReader(parts);

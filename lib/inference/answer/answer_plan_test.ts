@@ -196,3 +196,10 @@ Deno.test("Grammars for the same tools are built once", () => {
   assert.equal(Object.is(grammar(structuredClone(many)), first), true);
   assert.notEqual(grammar(withTools(99)), first);
 });
+
+Deno.test("An answer that had to call and did not is none, whatever it says; one that was cut is cut", () => {
+  const makeReader = () => readerOf("qwen", { tools: withTools(2), toolChoice: "required", reasoning: NO_THOUGHT });
+  const told = readAnswer(makeReader(), splitEvery("I would rather talk.", 4));
+  assert.deepEqual([told.text, told.error], ["I would rather talk.", "answer_invalid"]);
+  assert.equal(readAnswer(makeReader(), splitEvery("I would", 4), { cut: true }).error, null);
+});

@@ -50,7 +50,7 @@ export class HarmonyReader implements AnswerReader {
 
   flush(ending: { cut: boolean }): ReadEnding {
     if (this.#place === "thought") this.parts.log.reasoning(this.#held);
-    else if (this.#place === "text") this.parts.log.text(this.#held);
+    else if (this.#place === "text" || !this.#held.includes("<|")) this.parts.log.text(this.#held);
     this.#held = "";
     return this.parts.log.end(ending);
   }
@@ -63,7 +63,7 @@ export class HarmonyReader implements AnswerReader {
   }
 
   #readHeader(): boolean {
-    const isHeader = /^\s*(<|to=|$)/.test(this.#held) || /^\s*t?o?$/.test(this.#held);
+    const isHeader = /^\s*(<\||<$|to=|$)/.test(this.#held) || /^\s*t?o?$/.test(this.#held);
     if (!isHeader) {
       // A message without a header: the model has fallen out of its format.
       this.#beginText();

@@ -54,6 +54,14 @@ Deno.test("HarmonyReader takes an answer without any header as text", () => {
   assert.equal(readAnswer(readerOf("harmony"), splitEvery("Hello there", 1)).text, "Hello there");
 });
 
+Deno.test("HarmonyReader loses nothing of an answer that only begins like a header", () => {
+  for (const text of ["<html>Hello</html>", "to=5 is wrong", "to", "<"]) {
+    for (const length of [1, 3, 100]) {
+      assert.equal(readAnswer(readerOf("harmony"), splitEvery(text, length)).text, text);
+    }
+  }
+});
+
 Deno.test("HarmonyReader ends a thought that has used up its tokens and goes on with the answer", () => {
   const pieces = ["<|channel|>", "analysis", "<|message|>", "a", "b", "c"].map((text) => ({
     text,

@@ -1,7 +1,8 @@
 import { cpuUsage } from "node:process";
 import { Sampling } from "../../contracts/chat.ts";
-import { DomainError } from "../../errors.ts";
-import type { DrawnToken, HeldState, SamplerOptions } from "../batch_decoder.ts";
+import type { ErrorReport } from "../../contracts/error.ts";
+import { DomainError, toReport } from "../../errors.ts";
+import type { DrawnToken, HeldState, SamplerOptions, SaveOptions } from "../batch_decoder.ts";
 import type { BatchSpeed } from "../calibrate.ts";
 import { type LlamaLibrary, type NativePointer, openLlamaLibrary, toCString } from "./library.ts";
 import { NativeSampler, type SamplerHome } from "./native_sampler.ts";
@@ -79,7 +80,7 @@ export class NativeModel {
     return this.#expectSampler(options.sampler).setGrammar(options.gbnf, options.accepted);
   }
 
-  decode({ entries, threads }: { entries: readonly NativeEntry[]; threads: number }): (DrawnToken | Error)[] {
+  decode({ entries, threads }: { entries: readonly NativeEntry[]; threads: number }): (DrawnToken | ErrorReport)[] {
     const { context } = this.#home;
     this.#batch.clear();
     const wanted: { output: number; sampler: number }[] = [];
@@ -107,10 +108,11 @@ export class NativeModel {
     return this.#library.llama_memory_seq_rm(this.#memory, sequence, length, -1);
   }
 
-  saveState({ sequence, partial }: { sequence: number; partial: boolean }): HeldState {
+  saveState({ sequence, partial, bytesMax }: SaveOptions & { sequence: number }): HeldState | null {
     const { context } = this.#home;
     const flags = partial ? PARTIAL_ONLY : 0;
     const size = this.#library.llama_state_seq_get_size_ext(context, sequence, flags);
+    if (Number(size) > bytesMax) return null;
     const bytes = new Uint8Array(Number(size));
     const written = this.#library.llama_state_seq_get_data_ext(context, bytes, size, sequence, flags);
     if (Number(written) !== bytes.length) throw new Error("llama.cpp could not save the sequence");
@@ -191,11 +193,13 @@ export class NativeModel {
   }
 
   /** What goes wrong with one sampler is no affair of the others in the batch. */
-  #draw({ output, sampler }: { output: number; sampler: number }): DrawnToken | Error {
+  #draw({ output, sampler }: { output: number; sampler: number }): DrawnToken | ErrorReport {
     try {
       return this.#expectSampler(sampler).draw(output);
     } catch (error) {
-      return new Error(error instanceof Error ? error.message : String(error));
+      if (error instanceof DomainError) return toReport(error);
+      const message = error instanceof Error ? error.message : String(error);
+      return { code: "internal_error", message, param: null };
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Sampling } from "../../contracts/chat.ts";
+import { DomainError } from "../../errors.ts";
 import type { DrawnToken, SamplerOptions, TokenOdds } from "../batch_decoder.ts";
 import { type LlamaLibrary, type NativePointer, toCString } from "./library.ts";
 import type { CandidateBuffer } from "./structs.ts";
@@ -31,11 +32,14 @@ export class NativeSampler {
   readonly #home: SamplerHome;
   readonly #chain: NativePointer;
   readonly #logprobs: number | null;
+  /** Whether some tokens are never drawn. */
+  readonly #forbids: boolean;
   #grammar: NativePointer | null = null;
 
   constructor(home: SamplerHome, { sampling, logprobs }: SamplerOptions) {
     this.#home = home;
     this.#logprobs = logprobs;
+    this.#forbids = Object.values(sampling.logitBias).some((bias) => bias <= FORBIDDEN_BIAS);
     this.#chain = createChain(home, sampling);
   }
 
@@ -59,7 +63,8 @@ export class NativeSampler {
   /**
    * Draws the token that follows the token at the place `output` of the batch.
    *
-   * @throws {Error} when there is none: nothing that the grammar allows, or a model that computes no numbers.
+   * @throws {DomainError} `invalid_request` when a bias forbids everything that the grammar allows.
+   * @throws {Error} when there is none for another reason, such as a model that computes no numbers.
    */
   draw(output: number): DrawnToken {
     const { library, context, vocabularyTokens } = this.#home;
@@ -95,8 +100,10 @@ export class NativeSampler {
     library.llama_sampler_apply(this.#chain, candidates.struct);
     const chosen = expectToken(candidates.selected);
     // When the grammar leaves nothing, what was chosen is impossible too, and accepting it would end the process.
-    if (!this.#allows(chosen)) throw new Error("The grammar leaves no token");
-    return chosen;
+    if (this.#allows(chosen)) return chosen;
+    if (!this.#forbids) throw new Error("The grammar leaves no token");
+    const message = "The tokens that logit_bias leaves cannot write what the format or the tools ask for";
+    throw new DomainError("invalid_request", message, { param: "logit_bias" });
   }
 
   #describe(logits: Float32Array, token: number, topCount: number): DrawnToken {

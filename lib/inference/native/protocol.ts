@@ -1,5 +1,5 @@
-import type { ErrorCode } from "../../contracts/error.ts";
-import type { BatchEntry, DrawnToken, HeldState, SamplerOptions } from "../batch_decoder.ts";
+import type { ErrorCode, ErrorReport } from "../../contracts/error.ts";
+import type { BatchEntry, DrawnToken, HeldState, SamplerOptions, SaveOptions } from "../batch_decoder.ts";
 import type { BatchSpeed } from "../calibrate.ts";
 
 /** What is loaded: a model and one context of it. */
@@ -34,9 +34,9 @@ export interface NativeCalls {
    */
   setGrammar(options: { sampler: number; gbnf: string | null; accepted: readonly number[] }): boolean;
   /** This and the rest is as in {@linkcode BatchDecoder}. */
-  decode(options: { entries: readonly NativeEntry[]; threads: number }): (DrawnToken | Error)[];
+  decode(options: { entries: readonly NativeEntry[]; threads: number }): (DrawnToken | ErrorReport)[];
   cut(options: { sequence: number; length: number }): boolean;
-  saveState(options: { sequence: number; partial: boolean }): HeldState;
+  saveState(options: SaveOptions & { sequence: number }): HeldState | null;
   loadState(options: { sequence: number; state: number; partialLength: number | null }): boolean;
   dropState(options: { state: number }): void;
   exportState(options: { state: number }): Uint8Array<ArrayBuffer>;

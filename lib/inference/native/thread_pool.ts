@@ -43,6 +43,7 @@ export class ThreadPool implements Disposable {
     { libraryPath, context, threads }: { libraryPath: string; context: NativePointer; threads: number },
   ): ThreadPool | null {
     const cpu = findCpuFunctions(libraryPath);
+    // Without it llama.cpp starts threads by itself: slower, and right.
     if (cpu === null) return null;
     const params = new Uint8Array(THREAD_POOL_PARAMS_BYTES);
     cpu.base.ggml_threadpool_params_init(params, threads);
@@ -62,6 +63,14 @@ export class ThreadPool implements Disposable {
 
 /** The CPU backend comes in a build for each kind of processor: which one is loaded only ggml's registry knows. */
 function findCpuFunctions(libraryPath: string) {
+  try {
+    return openCpuFunctions(libraryPath);
+  } catch {
+    return null;
+  }
+}
+
+function openCpuFunctions(libraryPath: string) {
   const folder = dirname(libraryPath);
   const basePath = findLibrary(folder, /^(lib)?ggml-base\.(so|dylib|dll)$/);
   const registryPath = findLibrary(folder, /^(lib)?ggml(\.v[\d.]*\d)?\.(so|dylib|dll)$/);
