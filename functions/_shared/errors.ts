@@ -33,6 +33,7 @@ const MEANINGS: Record<ErrorCode, ErrorMeaning> = {
   invalid_model_file: serverError,
   invalid_request: badRequest,
   method_not_allowed: { ...badRequest, status: 405 },
+  model_busy: { ...badRequest, status: 409 },
   model_exists: { ...badRequest, status: 409 },
   model_not_found: notFound,
   not_enough_memory: { ...serverError, status: 507 },

@@ -6,6 +6,7 @@ import { type RawReply, RawServer, replyWithFile } from "../../tests/fixtures/ra
 import { ScriptedInference } from "../../tests/fixtures/scripted_inference.ts";
 import { createApp } from "./app.ts";
 import { PullLine } from "./model_schemas.ts";
+import { Pulls } from "./pulls.ts";
 
 const MODEL = makeModel(1);
 
@@ -142,6 +143,26 @@ Deno.test("Who asks for a model that is being pulled follows that pull", async (
   sendRest();
   assert.match(await first, /"success"/);
   assert.equal((await second).status, 200);
+  assert.equal(server.requests.length, 1);
+});
+
+Deno.test("A name in other letters follows the same pull, and a model that is being pulled cannot be removed", async () => {
+  const { server, half, sendRest } = serveSlowly();
+  await using _server = server;
+  const { home } = await createTestApp(server.url);
+  await using _ = home;
+  const library = home.open({ policy: { stallTimeoutMs: 300_000, retryDelaysMs: [1] } });
+  const pulls = new Pulls(library);
+  const { signal } = new AbortController();
+  const follow = (name: string) => Array.fromAsync(pulls.follow(name, signal));
+  const first = follow("tiny");
+  await soon(half);
+  const second = follow("TINY");
+  const removed = await remove(createApp({ inference: new ScriptedInference(), library }), { model: "tiny" });
+  assert.equal(removed.status, 409);
+  assert.match((await readJson(removed)).error, /another process is pulling or changing it/);
+  sendRest();
+  for (const lines of await Promise.all([first, second])) assert.deepEqual(lines.at(-1), { status: "success" });
   assert.equal(server.requests.length, 1);
 });
 

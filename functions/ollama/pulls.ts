@@ -29,14 +29,16 @@ export class Pulls {
    */
   async *follow(name: string, signal: AbortSignal): AsyncGenerator<PullLine, void, void> {
     yield { status: "pulling manifest" };
-    for (let left = this.#running.get(name); left?.isAbandoned; left = this.#running.get(name)) await left.ended;
-    let pull = this.#running.get(name);
+    // A model answers to its name in any case.
+    const key = name.toLowerCase();
+    for (let left = this.#running.get(key); left?.isAbandoned; left = this.#running.get(key)) await left.ended;
+    let pull = this.#running.get(key);
     if (pull === undefined) {
       if (this.#running.size >= PULLS_MAX) {
         throw new DomainError("queue_full", `${PULLS_MAX} models are being pulled; pull "${name}" when one is there`);
       }
-      pull = new Pull((told) => this.#library.pull(name, told), () => this.#running.delete(name));
-      this.#running.set(name, pull);
+      pull = new Pull((told) => this.#library.pull(name, told), () => this.#running.delete(key));
+      this.#running.set(key, pull);
     }
     yield* pull.follow(signal);
     yield { status: "success" };

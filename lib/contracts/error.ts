@@ -14,6 +14,7 @@ export type ErrorCode =
   | "invalid_model_file"
   | "invalid_request"
   | "method_not_allowed"
+  | "model_busy"
   | "model_exists"
   | "model_not_found"
   | "not_enough_memory"

@@ -11,6 +11,7 @@ Deno.test("every reason not to start has an exit code of its own", () => {
   assert.equal(chooseExitCode(new DomainError("disk_full", "x")), EXIT_CODES.diskFull);
   assert.equal(chooseExitCode(new DomainError("not_enough_memory", "x")), EXIT_CODES.memory);
   assert.equal(chooseExitCode(new DomainError("pull_failed", "x")), EXIT_CODES.model);
+  assert.equal(chooseExitCode(new DomainError("model_busy", "x")), EXIT_CODES.model);
 });
 
 Deno.test("what nobody foresaw is neither success nor one of the named reasons", () => {
