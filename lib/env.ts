@@ -330,10 +330,15 @@ function readSetting(setting: Setting<unknown>, env: Record<string, string>): un
   if (text === null) return null;
   const result = setting.schema.safeParse(text);
   if (result.success) return result.data;
-  const shown = setting.secret ? "what it holds is not" : `it is ${JSON.stringify(text)}`;
+  const shown = setting.secret ? "what it holds is not" : `it is ${JSON.stringify(hideSecrets(text))}`;
   throw new DomainError("invalid_config", `${setting.name} must be ${setting.expected}; ${shown}`, {
     param: setting.name,
   });
+}
+
+/** A wrong value without what addresses may carry, from the first that has a password to the end of the last. */
+function hideSecrets(text: string): string {
+  return text.replace(/\/\/.*@/s, "//…@").replace(/\?[^,]*/g, "?…");
 }
 
 /** Variables of this project's own tests, which a Rookery that they start may inherit. */

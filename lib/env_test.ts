@@ -198,6 +198,10 @@ Deno.test("readSettings() refuses servers that are written wrongly, and repeats 
   for (const ROOKERY_REMOTES of [...wrong, ...worse]) {
     assert.match(refusal({ ROOKERY_REMOTES }), /^ROOKERY_REMOTES must be names .*gpu=http:/, ROOKERY_REMOTES);
   }
+  for (const url of ["http://me:hunter2@x", "http://hunter2@x/", "http://me:hunter2/@x", "http://x?key=hunter2"]) {
+    const text = refusal({ ROOKERY_REMOTES: `desk=http://y,gpu=${url}` });
+    assert.ok(text.includes('it is "desk=http://') && !text.includes("hunter2"), text);
+  }
   const lost = refusal({ ROOKERY_REMOTES: "gpu=http://x", ROOKERY_REMOTE_KEYS: "cpu=hunter2" });
   assert.match(lost, /"cpu", which ROOKERY_REMOTES does not name/);
   for (const text of [lost, refusal({ ROOKERY_REMOTE_KEYS: "hunter2" })]) assert.ok(!text.includes("hunter2"));

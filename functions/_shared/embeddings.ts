@@ -58,6 +58,18 @@ function invalidInputError(param: string, what: string): DomainError {
   return new DomainError("invalid_request", `Invalid value of "${param}": ${what}`, { param });
 }
 
+/**
+ * Loads a model that is not in memory, apart from its first texts: clients see what took how long, and what refuses a
+ * model still has a status of its own.
+ *
+ * @throws {DomainError} what `keep` throws, such as `not_enough_memory`.
+ */
+export async function loadEmbedder(inference: Inference, model: string): Promise<void> {
+  const { models } = await inference.status();
+  const isLoaded = models.some(({ id, state }) => id === model && state === "ready");
+  if (!isLoaded) await inference.keep({ model, keepAliveMs: null });
+}
+
 /** Asks for vectors. The client that goes away stops the engine. */
 export function openEmbeddings(
   c: Context<FunctionEnv>,

@@ -43,6 +43,7 @@ const MEANINGS: Record<ErrorCode, ErrorMeaning> = {
   invalid_request: badRequest,
   mail_failed: { ...serverError, status: 502 },
   method_not_allowed: { ...badRequest, status: 405 },
+  model_busy: { ...badRequest, status: 409 },
   model_exists: { ...badRequest, status: 409 },
   model_not_found: notFound,
   not_enough_memory: { ...serverError, status: 507 },

@@ -64,7 +64,7 @@ class TextSource implements UnderlyingDefaultSource<Uint8Array> {
       controller.enqueue(this.#encoder.encode(text));
       this.#watchReader(controller);
     } catch (error) {
-      if (!this.#ended) this.#close(controller, this.#options.renderFailure(error));
+      if (!this.#ended) this.#fail(controller, error);
     }
   }
 
@@ -90,6 +90,21 @@ class TextSource implements UnderlyingDefaultSource<Uint8Array> {
     controller.close();
     this.#ended = true;
     this.#options.onEnd(false);
+  }
+
+  /** What cannot even be said breaks the body off; what it waited for is stopped all the same. */
+  #fail(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
+    let lastText: string | null;
+    try {
+      lastText = this.#options.renderFailure(error);
+    } catch (unspeakable) {
+      this.#ended = true;
+      controller.error(unspeakable);
+      this.#options.abort();
+      this.#options.onEnd(false);
+      return;
+    }
+    this.#close(controller, lastText);
   }
 
   async #abandon(): Promise<void> {

@@ -77,6 +77,20 @@ Deno.test("streamText() keeps a quiet stream alive before its first text and bet
   assert.equal(await untilText(), null);
 });
 
+Deno.test("streamText() breaks off, stops and ends when a failure cannot be told", async () => {
+  // deno-lint-ignore require-yield -- it fails before its first text
+  const failing = (async function* () {
+    throw new Error("first");
+  })();
+  const { reader, seen } = createTestStream(failing, {
+    renderFailure: () => {
+      throw new Error("second");
+    },
+  });
+  await assert.rejects(readText(reader), { message: "second" });
+  assert.deepEqual(seen, { aborted: 1, ended: [false] });
+});
+
 Deno.test("streamText() sends nothing of its own where a keepalive would do harm", async () => {
   const gate = Promise.withResolvers<void>();
   const { reader } = createTestStream((async function* () {

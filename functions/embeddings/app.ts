@@ -6,7 +6,7 @@ import { DomainError } from "../../lib/errors.ts";
 import type { Inference } from "../../lib/inference/inference.ts";
 import { type App, createFunction, type EdgeOptions, type FunctionEnv } from "../_shared/create_function.ts";
 import { anyJsonContent, jsonBody, openaiErrors } from "../_shared/documentation.ts";
-import { checkInputs, findEmbedder, openEmbeddings } from "../_shared/embeddings.ts";
+import { checkInputs, findEmbedder, loadEmbedder, openEmbeddings } from "../_shared/embeddings.ts";
 import { respondWhenWhole } from "../_shared/whole_response.ts";
 import { EmbeddingsBody, EmbeddingsList, EngineBody } from "./body.ts";
 
@@ -47,6 +47,7 @@ async function respond(c: Context<FunctionEnv>, inference: Inference, body: Embe
   const { id: model } = await findEmbedder(c, inference, body.model);
   const inputs = toInputs(body.input);
   checkInputs(inputs);
+  await loadEmbedder(inference, model);
   const { embeddings, abort } = openEmbeddings(c, inference, { model, inputs, dimensions: body.dimensions ?? null });
   const render = body.encoding_format === "base64" ? toBase64 : (vector: Float32Array) => [...vector];
   return await respondWhenWhole(c, embeddings.then((done) => toList(model, done, render)), abort);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { DomainError } from "../../lib/errors.ts";
 import { createLogCollector, postJson, readJson } from "../../tests/fixtures/http.ts";
 import { until } from "../../tests/fixtures/processes.ts";
 import { ScriptedInference, type ScriptedInferenceOptions } from "../../tests/fixtures/scripted_inference.ts";
@@ -137,6 +138,18 @@ Deno.test("POST /v1/engines/{model}/embeddings takes its model from the path", a
   assert.equal(response.status, 200);
   assert.equal((await readJson(response)).model, MODEL);
   assert.equal(inference.embedded[0]!.model, MODEL);
+});
+
+Deno.test("A model is loaded before its first texts, so that what refuses it has a status of its own", async () => {
+  const { ask, inference } = createTestApp();
+  for (const input of ["a", "b"]) assert.equal((await ask({ input })).status, 200);
+  assert.deepEqual(inference.kept, [{ model: MODEL, keepAliveMs: null }]);
+  const full = createTestApp();
+  full.inference.keep = () => Promise.reject(new DomainError("not_enough_memory", "There is no room"));
+  const refused = await full.ask({ input: "a" });
+  assert.equal(refused.status, 507);
+  assert.equal((await readJson(refused)).error.code, "not_enough_memory");
+  assert.equal(full.inference.embedded.length, 0);
 });
 
 Deno.test("A client that leaves before its vectors are there stops the engine", async () => {

@@ -73,13 +73,11 @@ Deno.test("GET /api/tags lists the model with everything that strict clients rea
   }
 });
 
-Deno.test("GET /api/tags writes texts where nothing is known", async () => {
-  const { app } = createTestApp({
-    embedder: null,
-    model: { sha256: null, parameters: null, licence: null, chatTemplate: null },
-  });
-  const { models: [tag] } = await readJson(await app.request("/api/tags"));
-  assert.equal(tag.digest, "");
+Deno.test("GET /api/tags writes texts where nothing is known, and a digest that is the model's own", async () => {
+  const { app } = createTestApp({ model: { sha256: null, parameters: null, licence: null, chatTemplate: null } });
+  const { models: [tag, embedder] } = await readJson(await app.request("/api/tags"));
+  assert.match(tag.digest, /^[0-9a-f]{64}$/);
+  assert.notEqual(tag.digest, embedder.digest);
   assert.equal(tag.details.parameter_size, "");
   const shown = await readJson(await postJson(app, "/api/show", { body: { model: "scripted" } }));
   assert.deepEqual([shown.license, shown.template], ["", ""]);

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { ModelDescription } from "../../lib/contracts/model.ts";
 import type { ModelStatus } from "../../lib/inference/inference.ts";
 import type { Capability, Running, Shown, Tags } from "./model_schemas.ts";
@@ -76,9 +77,14 @@ function toNamed(model: ModelDescription): Omit<Tags["models"][number], "modifie
     name: model.id,
     model: model.id,
     size: model.sizeBytes,
-    digest: model.sha256 ?? "",
+    digest: toDigest(model),
     details: toDetails(model),
   };
+}
+
+/** Ollama's own program shows the first 12 digits of it and fails on fewer: a model without a hash has another mark. */
+function toDigest({ id, sha256, modifiedAtMs }: ModelDescription): string {
+  return sha256 ?? createHash("sha256").update(`${id} ${modifiedAtMs}`).digest("hex");
 }
 
 function toDetails(model: ModelDescription): Shown["details"] {

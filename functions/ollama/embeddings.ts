@@ -3,7 +3,7 @@ import type { ModelLibrary } from "../../lib/catalog/pulls.ts";
 import type { Embeddings } from "../../lib/contracts/embedding.ts";
 import type { Inference } from "../../lib/inference/inference.ts";
 import type { App, FunctionEnv } from "../_shared/create_function.ts";
-import { checkInputs, findEmbedder, openEmbeddings } from "../_shared/embeddings.ts";
+import { checkInputs, findEmbedder, loadEmbedder, openEmbeddings } from "../_shared/embeddings.ts";
 import { respondWhenWhole } from "../_shared/whole_response.ts";
 import { toKeepAliveMs } from "./keep_alive.ts";
 import { toNanoseconds } from "./lines.ts";
@@ -73,16 +73,9 @@ async function respond(
     return c.json(render({ vectors: [], promptTokens: 0 }, { loadMs: measure(), totalMs: measure() }));
   }
   checkInputs(inputs);
-  await load(inference, model);
+  await loadEmbedder(inference, model);
   const loadMs = measure();
   const { embeddings, abort } = openEmbeddings(c, inference, { model, inputs, truncate, dimensions, keepAliveMs });
   const body = embeddings.then((done) => render(done, { loadMs, totalMs: measure() }));
   return await respondWhenWhole(c, body, abort);
-}
-
-/** Loads a model that is not in memory, apart from its first texts, so that clients see what took how long. */
-async function load(inference: Inference, model: string): Promise<void> {
-  const { models } = await inference.status();
-  const isLoaded = models.some(({ id, state }) => id === model && state === "ready");
-  if (!isLoaded) await inference.keep({ model, keepAliveMs: null });
 }

@@ -30,6 +30,8 @@ export function addLibrary(
     const name = await toModelId(library, requireName(c.req.valid("json")));
     const id = findEntry(await library.list(), name)?.id ?? name;
     const { models } = await inference.status();
+    // Before it is removed, as no system but Unix removes open files: where that is refused then, because the model is
+    // being changed, it is loaded again with its next request.
     if (models.some((model) => model.id === id)) await inference.keep({ model: id, keepAliveMs: 0 });
     await library.remove(id);
     return c.json({ status: "success" as const }, 200);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Pulls } from "../../lib/catalog/pulls.ts";
 import { postJson, readJson } from "../../tests/fixtures/http.ts";
 import { hash, makeManifest, makeModel, ModelsHome } from "../../tests/fixtures/models.ts";
 import { soon, until } from "../../tests/fixtures/processes.ts";
@@ -142,6 +143,26 @@ Deno.test("Who asks for a model that is being pulled follows that pull", async (
   sendRest();
   assert.match(await first, /"success"/);
   assert.equal((await second).status, 200);
+  assert.equal(server.requests.length, 1);
+});
+
+Deno.test("A name in other letters follows the same pull, and a model that is being pulled cannot be removed", async () => {
+  const { server, half, sendRest } = serveSlowly();
+  await using _server = server;
+  const { home } = await createTestApp(server.url);
+  await using _ = home;
+  const library = home.open({ policy: { stallTimeoutMs: 300_000, retryDelaysMs: [1] } });
+  const pulls = new Pulls(library);
+  const { signal } = new AbortController();
+  const follow = (name: string) => Array.fromAsync(pulls.follow(name, signal));
+  const first = follow("tiny");
+  await soon(half);
+  const second = follow("TINY");
+  const removed = await remove(createApp({ inference: new ScriptedInference(), library }), { model: "tiny" });
+  assert.equal(removed.status, 409);
+  assert.match((await readJson(removed)).error, /another process is pulling or changing it/);
+  sendRest();
+  for (const news of await Promise.all([first, second])) assert.equal(news.at(-1)?.type, "progress");
   assert.equal(server.requests.length, 1);
 });
 

@@ -331,3 +331,46 @@ Deno.test("What the engine refuses decides the status, and is named as the clien
   assert.equal(unknown.status, 404);
   await unknown.body?.cancel();
 });
+
+Deno.test("Metadata are at most 16 pairs of texts", async () => {
+  const pairs = (count: number, value: unknown) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`key ${index}`, value]));
+  await askedBy({ metadata: pairs(16, "x".repeat(4_096)) });
+  for (const metadata of [pairs(17, "x"), pairs(1, 7), pairs(1, { a: "b" }), pairs(1, "x".repeat(4_097)), ["x"]]) {
+    const { status, param } = await refusalOf({ metadata });
+    assert.equal(status, 400);
+    assert.match(param, /^metadata/);
+  }
+});
+
+Deno.test("What is said again is refused when it is nested too deeply to be, whole and streamed", async () => {
+  const tool = (more: string) =>
+    `"tools":[${JSON.stringify({ ...READ, strict: false, more: "@" }).replace('"@"', more)}]`;
+  const format = (more: string) => `"text":{"format":{"type":"text","more":${more}}}`;
+  const choice = (more: string) => `${tool("0")},"tool_choice":{"type":"function","name":"read","more":${more}}`;
+  for (const [param, write] of Object.entries({ tools: tool, text: format, tool_choice: choice })) {
+    for (const stream of [true, false]) {
+      const { app } = createTestApp("Hi");
+      const ask = (levels: number) => {
+        const field = write("[".repeat(levels) + "]".repeat(levels));
+        return postJson(app, PATH, { body: `{"model":"scripted","input":"hello","stream":${stream},${field}}` });
+      };
+      const response = await ask(100_000);
+      assert.equal(response.status, 400);
+      assert.equal((await readJson(response)).error.param, param);
+      const flat = await ask(400);
+      assert.equal(flat.status, 200);
+      assert.match(await flat.text(), /"status":"completed"/);
+    }
+  }
+});
+
+Deno.test("What the events of a stream say of a response is not changed by what comes later", async () => {
+  const { app } = createTestApp("Hi");
+  const response = await postJson(app, PATH, { body: { ...HELLO, stream: true, metadata: { a: "b" } } });
+  const events = (await response.text()).split("\n").filter((line) => line.startsWith("data: "))
+    .map((line) => JSON.parse(line.slice(6)));
+  assert.deepEqual(events[0].response.output, []);
+  assert.deepEqual(events.at(-1).response.metadata, { a: "b" });
+  assert.equal(events.at(-1).response.output.length, 1);
+});

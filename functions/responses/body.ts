@@ -54,6 +54,14 @@ const statefulFields = {
   store: z.boolean().nullish().openapi({ description: "Accepted; nothing is stored, as the answer says" }),
 };
 
+/** Most pairs of `metadata`, as OpenAI counts them; the texts may be longer than its 64 and 512 characters. */
+const METADATA_PAIRS_MAX = 16;
+
+const metadata = z.record(z.string().max(256), z.string().max(4_096))
+  .refine((pairs) => Object.keys(pairs).length <= METADATA_PAIRS_MAX, {
+    error: `expected at most ${METADATA_PAIRS_MAX} pairs`,
+  });
+
 /** The body of `POST /v1/responses`. Unknown parameters are accepted, null counts as absent. */
 export const ResponseBody = z.looseObject({
   model: z.string().min(1).openapi({ example: "smollm2-135m" }),
@@ -81,7 +89,9 @@ export const ResponseBody = z.looseObject({
   top_logprobs: z.int().min(0).max(20).nullish().openapi({
     description: "How many of the likeliest tokens at each place are told; asks for log-probabilities too",
   }),
-  metadata: z.record(z.string(), z.unknown()).nullish(),
+  metadata: metadata.nullish().openapi({
+    description: `At most ${METADATA_PAIRS_MAX} pairs of texts, which the answer says again`,
+  }),
   stream: z.boolean().nullish(),
   ...statefulFields,
 }).openapi("ResponseRequest");

@@ -1,5 +1,6 @@
 import type { AnswerFormat, ChatMessage } from "../../lib/contracts/chat.ts";
 import { DomainError } from "../../lib/errors.ts";
+import { isDeep } from "../../lib/schema/keywords.ts";
 import type { AskedRequest } from "../_shared/answers.ts";
 import { notServedError, toSampling, toStops } from "../_shared/fields.ts";
 import type { ParamNames } from "../_shared/param_names.ts";
@@ -23,6 +24,7 @@ export const PARAM_NAMES: ParamNames = [
  */
 export function toEngineRequest(body: ResponseBody): Omit<AskedRequest, "model"> {
   refuseUnserved(body);
+  refuseDeep(body);
   const tools = toTools(body.tools ?? [], (index) => `tools[${index}].name`);
   const choice = body.tool_choice ?? "auto";
   const toolChoice = typeof choice === "string" ? choice : { name: choice.name };
@@ -54,6 +56,16 @@ function refuseUnserved(body: ResponseBody): void {
   if (body.background) {
     throw notServedError("background", "Rookery answers in the foreground alone: leave background out, and stream");
   }
+}
+
+/** Deepest nesting of what a response says again: writing JSON goes down once a level. */
+const ECHO_DEPTH_MAX = 500;
+
+function refuseDeep(body: ResponseBody): void {
+  const param = (["tools", "tool_choice", "text"] as const).find((name) => isDeep(body[name], ECHO_DEPTH_MAX));
+  if (param === undefined) return;
+  const message = `Invalid value of "${param}": it is nested deeper than ${ECHO_DEPTH_MAX} levels; make it flatter`;
+  throw new DomainError("invalid_request", message, { param });
 }
 
 function toConversation({ input, instructions, model }: ResponseBody): ChatMessage[] {

@@ -87,7 +87,7 @@ export const ResponseObject = z.object({
   tool_choice: z.unknown(),
   text: z.object({ format: z.unknown() }),
   reasoning: z.object({ effort: z.string().nullable(), summary: z.null() }),
-  metadata: z.record(z.string(), z.unknown()),
+  metadata: z.record(z.string(), z.string()),
 }).openapi("Response");
 /** What is answered without `stream`. */
 export type ResponseObject = z.infer<typeof ResponseObject>;

@@ -15,6 +15,7 @@ import {
 export interface ResponseEvent {
   type: string;
   sequence_number: number;
+  response?: ResponseObject;
 }
 
 type Item<Type extends OutputItem["type"]> = Extract<OutputItem, { type: Type }>;
@@ -171,8 +172,10 @@ export class ResponseWriter {
     return this.#response.output.length - 1;
   }
 
+  /** Of a response its output alone goes on changing: what a client sent is said again and not copied. */
   #tellResponse(type: string): ResponseEvent {
-    return this.#tell(type, { response: this.#response });
+    const { output, ...rest } = this.#response;
+    return { ...this.#tell(type, {}), response: { ...rest, output: structuredClone(output) } };
   }
 
   #tellItem(type: string, fields: object): ResponseEvent {

@@ -5,7 +5,7 @@ import { DomainError } from "../errors.ts";
  * Does `work` while no other process does work under the same lock file. The operating system frees the lock when a
  * process dies; the empty file stays, since removing it would let two holders in.
  *
- * @throws {DomainError} `pull_failed` at once when another holds it; `busy` is the message.
+ * @throws {DomainError} `model_busy` at once when another holds it; `busy` is the message.
  */
 export async function withLock<Result>(
   path: string,
@@ -13,7 +13,7 @@ export async function withLock<Result>(
 ): Promise<Result> {
   await Deno.mkdir(dirname(path), { recursive: true });
   using file = await Deno.open(path, { create: true, write: true });
-  if (!await file.tryLock(true)) throw new DomainError("pull_failed", busy, { details: { locked: true } });
+  if (!await file.tryLock(true)) throw new DomainError("model_busy", busy);
   try {
     return await work();
   } finally {

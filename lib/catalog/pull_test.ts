@@ -302,7 +302,7 @@ Deno.test("pull() of a killed process is gone on with, and two processes never p
   const args = ["run", "-A", script, home.manifestsDir, home.modelsDir];
   const child = new Deno.Command(Deno.execPath(), { args, stdout: "null", stderr: "null" }).spawn();
   await half.promise;
-  await assertFails(home.pull(), { code: "pull_failed", reason: /another process is pulling/ });
+  await assertFails(home.pull(), { code: "model_busy", reason: /another process is pulling/ });
   await waitForBytes(home.path("tiny.gguf.part"), HALF);
   child.kill("SIGKILL");
   await child.status;

@@ -26,7 +26,7 @@ export class Pulls {
 
   /** The models that are being pulled, as they were asked for. */
   get names(): string[] {
-    return [...this.#running.keys()];
+    return [...this.#running.values()].map(({ name }) => name);
   }
 
   /**
@@ -36,14 +36,16 @@ export class Pulls {
    *   `request_cancelled` when `signal` aborts.
    */
   async *follow(name: string, signal: AbortSignal): AsyncGenerator<PullNews, void, void> {
-    for (let left = this.#running.get(name); left?.isAbandoned; left = this.#running.get(name)) await left.ended;
-    let pull = this.#running.get(name);
+    // A model answers to its name in any case.
+    const key = name.toLowerCase();
+    for (let left = this.#running.get(key); left?.isAbandoned; left = this.#running.get(key)) await left.ended;
+    let pull = this.#running.get(key);
     if (pull === undefined) {
       if (this.#running.size >= PULLS_MAX) {
         throw new DomainError("queue_full", `${PULLS_MAX} models are being pulled; pull "${name}" when one is there`);
       }
-      pull = new Pull((told) => this.#library.pull(name, told), () => this.#running.delete(name));
-      this.#running.set(name, pull);
+      pull = new Pull(name, (told) => this.#library.pull(name, told), () => this.#running.delete(key));
+      this.#running.set(key, pull);
     }
     yield* pull.follow(signal);
   }
@@ -58,6 +60,7 @@ interface PullHooks {
 
 /** One pull and those who follow it. */
 class Pull {
+  readonly name: string;
   /** Resolves when the library has ended its work, whatever the outcome. */
   readonly ended: Promise<void>;
   readonly #outcome: Promise<unknown>;
@@ -69,7 +72,8 @@ class Pull {
   #hasEnded = false;
   #followers = 0;
 
-  constructor(begin: (hooks: PullHooks) => Promise<unknown>, onEnd: () => void) {
+  constructor(name: string, begin: (hooks: PullHooks) => Promise<unknown>, onEnd: () => void) {
+    this.name = name;
     this.#outcome = begin({
       signal: this.#abortion.signal,
       onProgress: (progress) => this.#tell(progress.file, { type: "progress", progress }),

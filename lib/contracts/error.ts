@@ -22,6 +22,7 @@ export const ERROR_CODES = [
   "invalid_request",
   "mail_failed",
   "method_not_allowed",
+  "model_busy",
   "model_exists",
   "model_not_found",
   "not_enough_memory",

@@ -302,3 +302,16 @@ Deno.test("ChatTemplate without a template shows tools in the style of the famil
   assert.equal(chatml.start.calls.id, "hermes");
   assert.match(chatml.pieces.join(""), /^<\|im_start\|>system\nBe brief\.\n\n# Tools/);
 });
+
+Deno.test("ChatTemplate refuses parameters that nest too deeply, and shows such arguments as a text", () => {
+  const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+  for (const family of FAMILIES) {
+    const tool = (levels: number): Tool => ({ ...TOOLS[0]!, parameters: { default: JSON.parse(nested(levels)) } });
+    assert.throws(() => render(family, { tools: [tool(20_000)] }), {
+      code: "invalid_request",
+      message: /the parameters of the tool "read_file" nest deeper than 500 levels/,
+    }, family);
+    assert.ok(render(family, { tools: [tool(400)] }).includes(nested(400)) || family !== "qwen", family);
+    assert.ok(render(family, { messages: calling("read_file", nested(2_000)) }).includes(nested(2_000)), family);
+  }
+});

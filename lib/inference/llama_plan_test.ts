@@ -1,28 +1,9 @@
 import assert from "node:assert/strict";
+import { modelFile } from "../../tests/fixtures/llama_engine.ts";
 import { skipUnless, testModel } from "../../tests/prerequisites.ts";
 import type { ModelFile } from "../contracts/model.ts";
 import { LlamaBackend } from "./llama_backend.ts";
 import { planLlamaModel } from "./llama_plan.ts";
-
-function modelOf(path: string, part: Partial<ModelFile> = {}): ModelFile {
-  return {
-    id: "test-model",
-    name: "Test model",
-    kind: "chat",
-    engine: "llama",
-    path,
-    sizeBytes: Deno.statSync(path).size,
-    sha256: null,
-    modifiedAtMs: 0,
-    architecture: "llama",
-    parameters: null,
-    quantization: "Q4_1",
-    contextTokensTrained: 32_768,
-    chatTemplate: null,
-    licence: null,
-    ...part,
-  };
-}
 
 const FREE = { contextTokens: null, sequences: null, memoryBytes: 8e9 };
 
@@ -30,7 +11,7 @@ skipUnless(testModel("gemma-3-270m"), "planLlamaModel() on Gemma", (path) => {
   Deno.test("planLlamaModel() gives as much context as fits the memory, and says what that takes", async () => {
     await using backend = new LlamaBackend({ gpu: false });
     const llama = await backend.open();
-    const model = modelOf(path);
+    const model = modelFile(path, { contextTokensTrained: 32_768 });
     const large = await planLlamaModel(llama, model, FREE);
     assert.deepEqual([large.description.contextTokensMax, large.description.sequences], [32_768, 4]);
     assert.ok(large.memoryBytes > model.sizeBytes && large.memoryBytes <= FREE.memoryBytes);
@@ -47,7 +28,10 @@ skipUnless(testModel("gemma-3-270m"), "planLlamaModel() on Gemma", (path) => {
     await using backend = new LlamaBackend({ gpu: false });
     const llama = await backend.open();
     const find = async (part: Partial<ModelFile>, contextTokens: number | null) =>
-      (await planLlamaModel(llama, modelOf(path, part), { ...FREE, contextTokens })).description.capabilities;
+      (await planLlamaModel(llama, modelFile(path, { contextTokensTrained: 32_768, ...part }), {
+        ...FREE,
+        contextTokens,
+      })).description.capabilities;
     const none = { tools: false, reasoning: false, vision: false, infill: false };
     assert.deepEqual(await find({}, 16_383), none);
     assert.deepEqual(await find({}, 16_384), { ...none, tools: true });

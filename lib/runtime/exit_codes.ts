@@ -30,6 +30,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   engine_unavailable: EXIT_CODES.model,
   invalid_config: EXIT_CODES.config,
   invalid_model_file: EXIT_CODES.model,
+  model_busy: EXIT_CODES.model,
   model_not_found: EXIT_CODES.model,
   not_enough_memory: EXIT_CODES.memory,
   port_busy: EXIT_CODES.portBusy,

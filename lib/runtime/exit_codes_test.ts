@@ -13,6 +13,7 @@ Deno.test("every reason not to start has an exit code of its own", () => {
   assert.equal(chooseExitCode(new DomainError("pull_failed", "x")), EXIT_CODES.model);
   assert.equal(chooseExitCode(new DomainError("database_unavailable", "x")), EXIT_CODES.database);
   assert.equal(chooseExitCode(new DomainError("data_incompatible", "x")), EXIT_CODES.database);
+  assert.equal(chooseExitCode(new DomainError("model_busy", "x")), EXIT_CODES.model);
 });
 
 Deno.test("what nobody foresaw is neither success nor one of the named reasons", () => {

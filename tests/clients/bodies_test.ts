@@ -136,6 +136,7 @@ const OTHERS: Checks<Sender> = {
       const { format, family, parameter_size, quantization_level } = details;
       const texts = [name, modified_at, digest, format, family, parameter_size, quantization_level];
       assert.deepEqual(texts.map((text) => typeof text), Array(7).fill("string"));
+      assert.match(digest, /^[0-9a-f]{64}$/, "Ollama's own program cuts 12 digits off it");
       assert.ok(size > 0 && !Number.isNaN(Date.parse(modified_at)));
     }
   },

@@ -1,4 +1,6 @@
 import type { ChatMessage, Tool, ToolCall } from "../../contracts/chat.ts";
+import { DomainError } from "../../errors.ts";
+import { isDeep } from "../../schema/keywords.ts";
 import { HERMES } from "./families.ts";
 import {
   type NativeTools,
@@ -199,11 +201,15 @@ function cutJson(text: string, cut: (text: string) => string): string {
 function parseArguments(text: string, cut: (text: string) => string): unknown {
   if (text.trim() === "") return {};
   try {
-    return cutDeep(JSON.parse(text), cut);
+    const value = JSON.parse(text);
+    return isDeep(value, DEPTH_MAX) ? { arguments: cut(text) } : cutDeep(value, cut);
   } catch {
     return { arguments: cut(text) };
   }
 }
+
+/** Deepest values that templates are given: they, and what cuts texts within, go down once a level. */
+const DEPTH_MAX = 500;
 
 /** Cuts every text within a value, keys too. */
 function cutDeep(value: unknown, cut: (text: string) => string): unknown {
@@ -213,8 +219,16 @@ function cutDeep(value: unknown, cut: (text: string) => string): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [cut(key), cutDeep(item, cut)]));
 }
 
-/** A tool in OpenAI's shape. Templates read `properties` without asking whether they are there. */
+/**
+ * A tool in OpenAI's shape. Templates read `properties` without asking whether they are there.
+ *
+ * @throws {DomainError} `invalid_request` for parameters that nest too deeply.
+ */
 function toTemplateTool({ name, description, parameters }: Tool, cut: (text: string) => string): TemplateTool {
+  if (isDeep(parameters, DEPTH_MAX)) {
+    const message = `the parameters of the tool "${name}" nest deeper than ${DEPTH_MAX} levels`;
+    throw new DomainError("invalid_request", message, { param: "tools" });
+  }
   const schema = typeof parameters === "boolean" ? {} : cutDeep(parameters, cut) as Record<string, unknown>;
   return {
     type: "function",
