@@ -50,8 +50,8 @@ Deno.test("Who is invited gets the role of the invitation, once; others are told
   await admin.join("ada@example.org");
   const closed = await house.visit().post("/api/auth/signup", { email: "bob@example.org", password: PASSWORD });
   assert.deepEqual(await readRefusal(closed), [403, "sign_up_closed"]);
-  const made = await admin.post("/api/auth/invitations", { role: "read_only", email: "bob@example.org" });
-  assert.equal(made.status, 200);
+  const made = await admin.post("/api/admin/invitations", { role: "read_only", email: "bob@example.org" });
+  assert.equal(made.status, 201);
   const { url, sent } = await readJson(made);
   assert.equal(sent, false);
   const token = new URL(url).hash.replace("#token=", "");
@@ -59,7 +59,7 @@ Deno.test("Who is invited gets the role of the invitation, once; others are told
   assert.deepEqual(await readRefusal(other), [400, "invalid_link"], "it names another address");
   const bob = house.visit();
   assert.equal((await bob.join("bob@example.org", { token })).account.role, "read_only");
-  assert.deepEqual(await readRefusal(await bob.post("/api/auth/invitations", {})), [403, "forbidden"]);
+  assert.deepEqual(await readRefusal(await bob.post("/api/admin/invitations", {})), [403, "forbidden"]);
   assert.deepEqual(await readRefusal(await bob.send("PATCH", "/api/auth/me", { body: { displayName: "X" } })), [
     403,
     "forbidden",
@@ -71,7 +71,7 @@ Deno.test("Signing up answers the same whether the address is free or taken, and
   const admin = house.visit();
   await admin.join("ada@example.org");
   const invite = async () => {
-    const { url } = await readJson(await admin.post("/api/auth/invitations", {}));
+    const { url } = await readJson(await admin.post("/api/admin/invitations", {}));
     return new URL(url).hash.replace("#token=", "");
   };
   const answers = [];

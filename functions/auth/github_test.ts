@@ -122,7 +122,7 @@ Deno.test("Signing up by another service obeys the policy, and an invitation goe
   const ada = house.visit();
   const closed = await finish(ada, consent(await begin(ada), github, ADA));
   assert.deepEqual(await readRefusal(closed), [403, "sign_up_closed"]);
-  const { url } = await readJson(await admin.post("/api/auth/invitations", { role: "read_only" }));
+  const { url } = await readJson(await admin.post("/api/admin/invitations", { role: "read_only" }));
   const token = new URL(url).hash.replace("#token=", "");
   assert.equal((await finish(ada, consent(await begin(ada, { token }), github, ADA))).status, 303);
   assert.equal((await readJson(await ada.get("/api/auth/me"))).role, "read_only");

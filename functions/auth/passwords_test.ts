@@ -28,14 +28,14 @@ Deno.test("An administrator's link sets a password once and ends every session",
   await using house = await openTestHouse();
   const ada = house.visit();
   const { account } = await ada.join("ada@example.org");
-  const made = await readJson(await ada.post("/api/auth/reset-links", { userId: account.id }));
+  const made = await readJson(await ada.post(`/api/admin/users/${account.id}/reset-link`));
   assert.match(made.url, /^http:\/\/localhost:8000\/reset-password#token=[\w-]{43}$/);
   const reset = () => house.visit().post("/api/auth/reset", { token: tokenOf(made.url), password: NEXT });
   assert.equal((await reset()).status, 200);
   assert.deepEqual(await readRefusal(await reset()), [400, "invalid_link"]);
   assert.deepEqual(await readRefusal(await ada.get("/api/auth/me")), [401, "session_revoked"]);
   await house.visit().logIn("ada@example.org", NEXT);
-  const nobody = await ada.post("/api/auth/reset-links", { userId: account.id });
+  const nobody = await ada.post(`/api/admin/users/${account.id}/reset-link`);
   assert.equal(nobody.status, 401);
   const unasked = await house.visit().post("/api/auth/reset-requests", { email: "ada@example.org" });
   assert.deepEqual(await readRefusal(unasked), [404, "not_found"], "no letters go out");
@@ -140,13 +140,13 @@ Deno.test("Signing up with an address that is taken tells its owner by letter, a
   await using house = await openTestHouse({ mail: true });
   const ada = house.visit();
   await ada.join("ada@example.org");
-  const { url } = await readJson(await ada.post("/api/auth/invitations", {}));
+  const { url } = await readJson(await ada.post("/api/admin/invitations", {}));
   const body = { email: "ada@example.org", password: NEXT, token: tokenOf(url) };
   assert.equal((await house.visit().post("/api/auth/signup", body)).status, 202);
   assert.deepEqual(house.letters.map(({ to, subject }) => [to, subject]), [
     ["ada@example.org", "You have an account at Rookery"],
   ]);
-  const sent = await readJson(await ada.post("/api/auth/invitations", { email: "bob@example.org" }));
+  const sent = await readJson(await ada.post("/api/admin/invitations", { email: "bob@example.org" }));
   assert.equal(sent.sent, true);
   assert.ok(house.letters[1]!.text.includes(sent.url));
 });

@@ -112,28 +112,6 @@ export const resetPassword = createRoute({
   responses: { 200: jsonContent(schemas.Done, "The new password holds; log in with it"), ...errors },
 });
 
-export const makeResetLink = createRoute({
-  method: "post",
-  path: "/api/auth/reset-links",
-  summary: "Make a link with which an account sets a password; for administrators",
-  tags,
-  request: { body: jsonBody(schemas.ResetLinkBody) },
-  responses: { 200: jsonContent(schemas.Link, "The link to pass on, good once and for an hour"), ...errors },
-});
-
-export const invite = createRoute({
-  method: "post",
-  path: "/api/auth/invitations",
-  summary: "Make an invitation for one account; for administrators",
-  tags,
-  request: { body: jsonBody(schemas.InvitationBody) },
-  responses: {
-    200: jsonContent(schemas.Link, "The link to pass on, good once and for a week"),
-    ...errors,
-    ...pickErrors(ownErrors, 502),
-  },
-});
-
 export const listSessions = createRoute({
   method: "get",
   path: "/api/auth/sessions",

@@ -60,19 +60,6 @@ export const ResetRequest = z.strictObject({ email: Email }).openapi("ResetReque
 export const Reset = z.strictObject({ token: OneTimeToken, password: NewPassword }).openapi("Reset");
 export const Deletion = z.strictObject({ password: GivenPassword }).openapi("Deletion");
 
-/** Whom an administrator makes a link for. */
-export const ResetLinkBody = z.strictObject({ userId: z.uuid() }).openapi("ResetLinkRequest");
-export const InvitationBody = z.strictObject({
-  role: Role.default("user"),
-  email: Email.nullish().openapi({
-    description: "The only address that it is good for; it gets a letter where they go out",
-  }),
-}).openapi("InvitationRequest");
-
-/** A link that its maker passes on; it is not kept and not shown again. */
-export const Link = z.object({ url: z.url(), expiresAt: z.iso.datetime({ offset: true }), sent: z.boolean() })
-  .openapi("Link");
-
 /** How a sign-in elsewhere begins. */
 export const OAuthStart = z.strictObject({
   token: OneTimeToken.nullish().openapi({ description: "An invitation's, or the start's, where signing up needs one" }),

@@ -1,7 +1,6 @@
-import { makeInvitation, makeResetLink } from "../../lib/accounts/links.ts";
 import { listIdentities, type OAuthParts, unlinkIdentity } from "../../lib/accounts/oauth_sign_in.ts";
 import { changePassword, deleteAccount } from "../../lib/accounts/password_changes.ts";
-import { requireScope, toClaims } from "../../lib/accounts/principal.ts";
+import { toClaims } from "../../lib/accounts/principal.ts";
 import {
   changeDisplayName,
   listSessions,
@@ -13,7 +12,7 @@ import type { App } from "../_shared/create_function.ts";
 import * as routes from "./routes.ts";
 import { takeSession } from "./session_cookies.ts";
 
-/** Adds what an account sees and does of itself, and the links that administrators make. */
+/** Adds what an account sees and does of itself. */
 export function addSelf(app: App, accounts: OAuthParts): void {
   app.openapi(routes.getMe, async (c) => {
     const principal = c.get("principal");
@@ -59,19 +58,5 @@ export function addSelf(app: App, accounts: OAuthParts): void {
   app.openapi(routes.unlinkIdentity, async (c) => {
     await unlinkIdentity(accounts, c.get("principal"), c.req.valid("param").provider);
     return c.json({ status: "ok" as const }, 200);
-  });
-
-  app.openapi(routes.makeResetLink, async (c) => {
-    requireScope(c.get("principal"), ["admin"]);
-    const { userId } = c.req.valid("json");
-    const link = await makeResetLink(accounts, c.get("principal"), { userId, origin: c.get("visitor").origin });
-    return c.json(link, 200);
-  });
-
-  app.openapi(routes.invite, async (c) => {
-    requireScope(c.get("principal"), ["admin"]);
-    const { role, email = null } = c.req.valid("json");
-    const { origin } = c.get("visitor");
-    return c.json(await makeInvitation(accounts, c.get("principal"), { role, email, origin }), 200);
   });
 }

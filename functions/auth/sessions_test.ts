@@ -166,7 +166,7 @@ Deno.test("Another account's sessions and keys are not there for anybody else", 
   await using house = await openProbedHouse();
   const ada = house.visit();
   await ada.join("ada@example.org");
-  const { url } = await readJson(await ada.post("/api/auth/invitations", {}));
+  const { url } = await readJson(await ada.post("/api/admin/invitations", {}));
   const bob = house.visit();
   await bob.join("bob@example.org", { token: new URL(url).hash.replace("#token=", "") });
   const made = await makeKey(ada, ["admin", "read"]);
