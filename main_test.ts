@@ -1,10 +1,5 @@
 import assert from "node:assert/strict";
-import { availableParallelism, cpus } from "node:os";
-import config from "./deno.json" with { type: "json" };
-import { openPglite } from "./lib/database/pglite.ts";
-import { silentLogger } from "./lib/log.ts";
-import { nameCalibration, storeCalibration } from "./lib/runtime/calibration_store.ts";
-import { readTemplate } from "./tests/fixtures/database.ts";
+import { placeDatabase, storeOneThread } from "./tests/fixtures/lasting_rookery.ts";
 import { makeModel } from "./tests/fixtures/models.ts";
 import { isRunning, until } from "./tests/fixtures/processes.ts";
 import { Runtime } from "./tests/fixtures/runtime.ts";
@@ -119,11 +114,6 @@ async function withModel(
     }
     await test({ ROOKERY_DATA: data, ROOKERY_CONTEXT: "2048", ROOKERY_SEQUENCES: "2" }, data);
   });
-}
-
-/** Puts a database where a first start would take seconds to make it. */
-async function placeDatabase(folder: string): Promise<void> {
-  await using _ = await openPglite({ folder, template: await readTemplate(), upkeepMs: null, log: silentLogger });
 }
 
 function ask(url: string, completionTokens: number, model = "smollm2-135m"): Promise<Response> {
@@ -253,19 +243,6 @@ function testTroubles(modelPath: string): void {
       assert.equal(await isRunning(worker), false);
     });
   });
-}
-
-/** Gives a model one thread: measuring which number is best is not what is tested, and takes long. */
-async function storeOneThread(data: string, { id, path }: { id: string; path: string }): Promise<void> {
-  await Deno.mkdir(`${data}/cache`, { recursive: true });
-  const name = nameCalibration({
-    model: { id, sha256: null, sizeBytes: (await Deno.stat(path)).size },
-    engineVersion: config.imports["node-llama-cpp"],
-    cpu: cpus()[0]?.model ?? Deno.build.arch,
-    cores: availableParallelism(),
-  });
-  const threads = { decodeOne: 1, decodeMany: 1, prefill: 1 };
-  await storeCalibration(`${data}/cache/calibration.json`, { name, threads });
 }
 
 /** Puts a file into the folder of models as a download does: whole, or not at all. */
