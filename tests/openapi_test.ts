@@ -1,91 +1,124 @@
 import assert from "node:assert/strict";
-import { createApp as createAuth } from "../functions/auth/app.ts";
-import { createApp as createChatCompletions } from "../functions/chat-completions/app.ts";
-import { createApp as createCompletions } from "../functions/completions/app.ts";
-import { createApp as createEmbeddings } from "../functions/embeddings/app.ts";
-import { createApp as createKeys } from "../functions/keys/app.ts";
-import { createApp as createModels } from "../functions/models/app.ts";
-import { createApp as createOllama } from "../functions/ollama/app.ts";
-import { createApp as createResponses } from "../functions/responses/app.ts";
-import { createApp as createStatus } from "../functions/status/app.ts";
-import { createApp as createTokenize } from "../functions/tokenize/app.ts";
-import { mountFunctions } from "../functions/_shared/mount.ts";
-import { silentLogger } from "../lib/log.ts";
-import { createTestAccounts } from "./fixtures/accounts.ts";
-import { createClosedDatabase } from "./fixtures/closed_database.ts";
-import { createEmptyCatalog } from "./fixtures/empty_catalog.ts";
-import { ScriptedInference } from "./fixtures/scripted_inference.ts";
+import type { JsonSchema } from "../lib/contracts/chat.ts";
+import { createValidator } from "../lib/schema/validate.ts";
+import { readJson } from "./fixtures/http.ts";
+import { openWholeHouse } from "./fixtures/whole_house.ts";
+
+/** What is looked at of a schema here. */
+type Schema = { [keyword: string]: unknown };
+
+/** A body, or none, by its media type. */
+type Content = Record<string, { schema: Schema }>;
 
 /** The parts of an OpenAPI document that are looked at here. */
 interface Operation {
   summary?: string;
-  requestBody?: { content: Record<string, { schema: object }> };
-  responses: Record<string, { description: string; content?: Record<string, { schema: object }> }>;
+  requestBody?: { content: Content };
+  responses: Record<string, { description: string; content?: Content }>;
 }
 
 /** What says in its path alone what is to be done. */
-const BODILESS = /^(POST \/api\/auth\/(logout|refresh)|DELETE \/api\/(keys|auth\/(sessions|identities))(\/.*)?)$/;
+const BODILESS = new RegExp(
+  "^(POST /api/auth/(logout|refresh)" +
+    "|DELETE /api/(keys|conversations|admin|auth/(sessions|identities))(/.*)?" +
+    "|POST /api/conversations/[^ ]*/(restore|stop)" +
+    "|POST /api/admin/(users/\\{id\\}/reset-link|models/\\{id\\}/unload|database/backups))$",
+);
 
 /** What another site's page posts. */
 const FORMS = new Set(["POST /api/auth/oauth/{provider}/callback"]);
 
-const edge = { apiKey: null, allowedHosts: [], allowedOrigins: [], log: silentLogger };
-const creators = [
-  createAuth,
-  createChatCompletions,
-  createCompletions,
-  createEmbeddings,
-  createKeys,
-  createModels,
-  createOllama,
-  createResponses,
-  createStatus,
-  createTokenize,
-];
-const database = createClosedDatabase();
-const accounts = createTestAccounts(database);
-const parts = { accounts, database, inference: new ScriptedInference(), library: createEmptyCatalog(), edge };
-const functions = creators.map((create) => create(parts));
+/** Media types of what is not JSON: streams and files. Nothing else may be without a schema. */
+const OTHER_TYPES: Record<string, string> = {
+  "GET /api/conversations/{id}/messages/{messageId}/events": "text/event-stream",
+  "POST /api/admin/models/pull": "text/event-stream",
+  "POST /api/conversations/{id}/messages": "text/event-stream",
+  "POST /api/conversations/{id}/messages/{messageId}/continue": "text/event-stream",
+  "POST /api/conversations/{id}/messages/{messageId}/edit": "text/event-stream",
+  "POST /api/conversations/{id}/messages/{messageId}/regenerate": "text/event-stream",
+  "GET /api/admin/database/backups/{name}": "application/gzip",
+};
 
-async function readDocument(): Promise<{ text: string; operations: Map<string, Operation> }> {
-  const document = { title: "Rookery", version: "1.0.0", description: "Test" };
-  const { fetch } = mountFunctions(functions, { edge, document });
-  const text = await (await fetch(new Request("http://localhost/openapi.json"))).text();
-  const paths: Record<string, Record<string, Operation>> = JSON.parse(text).paths;
-  const operations = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation] as const)
+/** Statuses that have no body by their nature. */
+const EMPTY = ["204"];
+
+function listOperations(paths: Record<string, Record<string, Operation>>): Map<string, Operation> {
+  return new Map(
+    Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation] as const)
+    ),
   );
-  return { text, operations: new Map(operations) };
 }
 
-Deno.test("/openapi.json describes every route that there is, the greeting at / apart", async () => {
-  const { operations } = await readDocument();
-  const routes = functions.flatMap((app) => app.routes).filter(({ method }) => method !== "ALL")
-    .map(({ method, path }) => `${method} ${path.replace(/:(\w+)(\{[^}]*\})?/g, "{$1}")}`);
-  assert.deepEqual([...operations.keys()].sort(), [...new Set(routes)].filter((route) => route !== "GET /").sort());
-});
-
-Deno.test("/openapi.json says of every route what it does, takes, answers and fails with", async () => {
-  const { operations } = await readDocument();
-  for (const [name, { summary, requestBody, responses }] of operations) {
-    assert.ok(summary, `${name} has no summary`);
-    if (/^(POST|DELETE)/.test(name)) {
-      const content = requestBody?.content[FORMS.has(name) ? "application/x-www-form-urlencoded" : "application/json"];
-      assert.ok(BODILESS.test(name) ? requestBody === undefined : content?.schema, `${name} has no body`);
-      for (const status of ["400", "404", "413", "415", "429"]) assert.ok(responses[status], `${name} lacks ${status}`);
-    }
-    assert.ok(responses["403"], `${name} lacks 403`);
-    for (const [status, { description, content }] of Object.entries(responses)) {
-      assert.ok(description, `${name} ${status} has no description`);
-      assert.ok(content?.["application/json"]?.schema, `${name} ${status} has no schema`);
-    }
+function checkOperation(name: string, { summary, requestBody, responses }: Operation): void {
+  assert.ok(summary, `${name} has no summary`);
+  if (/^(POST|PUT|PATCH|DELETE)/.test(name)) {
+    const content = requestBody?.content[FORMS.has(name) ? "application/x-www-form-urlencoded" : "application/json"];
+    assert.ok(BODILESS.test(name) ? requestBody === undefined : content?.schema, `${name} has no body`);
+    for (const status of ["400", "404", "413", "415", "429"]) assert.ok(responses[status], `${name} lacks ${status}`);
   }
-});
+  const needed = name.startsWith("GET /health") ? ["403"] : ["403", "500"];
+  for (const status of needed) assert.ok(responses[status], `${name} lacks ${status}`);
+  for (const [status, { description, content }] of Object.entries(responses)) {
+    assert.ok(description, `${name} ${status} has no description`);
+    if (EMPTY.includes(status)) continue;
+    const type = status === "200" ? OTHER_TYPES[name] ?? "application/json" : "application/json";
+    assert.ok(content?.[type]?.schema, `${name} ${status} has no schema`);
+  }
+}
 
-Deno.test("/openapi.json refers to no schema that it does not hold", async () => {
-  const { text } = await readDocument();
-  const schemas = JSON.parse(text).components.schemas;
-  const references = [...text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map(([, name]) => name!);
-  assert.ok(references.length > 20);
-  assert.deepEqual(references.filter((name) => !(name in schemas)), []);
+/** What stands at the end of a reference, or the schema itself. */
+function resolve(schema: Schema, schemas: Record<string, Schema>): Schema {
+  const name = typeof schema["$ref"] === "string" ? schema["$ref"].split("/").at(-1)! : null;
+  return name === null ? schema : schemas[name]!;
+}
+
+/** An example of a body: its own, or that of its fields, or null where a field that must be there has none. */
+function findExample(body: Schema): unknown {
+  if ("example" in body) return body["example"];
+  const { properties = {}, required = [] } = body as { properties?: Record<string, Schema>; required?: string[] };
+  if (required.some((name) => !("example" in properties[name]!))) return null;
+  const examples = Object.entries(properties).filter(([, field]) => "example" in field);
+  return Object.fromEntries(examples.map(([name, field]) => [name, field["example"]]));
+}
+
+Deno.test("/openapi.json", async (t) => {
+  await using house = await openWholeHouse();
+  const document = await readJson(await house.visit().get("/openapi.json"));
+  const operations = listOperations(document.paths);
+  const schemas: Record<string, Schema> = document.components.schemas;
+
+  await t.step("describes every route that there is, the greeting at / apart", () => {
+    const routes = house.functions.flatMap((app) => app.routes).filter(({ method }) => method !== "ALL")
+      .map(({ method, path }) => `${method} ${path.replace(/:(\w+)(\{[^}]*\})?/g, "{$1}")}`);
+    assert.deepEqual([...operations.keys()].sort(), [...new Set(routes)].filter((route) => route !== "GET /").sort());
+  });
+
+  await t.step("says of every route what it does, takes, answers and fails with", () => {
+    for (const [name, operation] of operations) checkOperation(name, operation);
+  });
+
+  await t.step("has an example of every body, one that its schema allows", () => {
+    const check = createValidator(document as JsonSchema);
+    let examples = 0;
+    for (const [name, { requestBody }] of operations) {
+      const schema = requestBody?.content["application/json"]?.schema;
+      if (schema === undefined) continue;
+      const body = resolve(schema, schemas);
+      // What is refused in any case takes anything.
+      if (Object.keys((body["properties"] ?? {}) as Schema).length === 0) continue;
+      const example = findExample(body);
+      assert.notEqual(example, null, `${name} has no example`);
+      assert.equal(check(example, body as JsonSchema), null, name);
+      examples++;
+    }
+    assert.ok(examples > 35, `${examples} are not all`);
+  });
+
+  await t.step("refers to no schema that it does not hold", () => {
+    const references = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/([^"]+)"/g)]
+      .map(([, name]) => name!);
+    assert.ok(references.length > 100);
+    assert.deepEqual(references.filter((name) => !(name in schemas)), []);
+  });
 });

@@ -44,7 +44,7 @@ function describe(functions: readonly App[], info: ApiDocument): object {
   all.openAPIRegistry.registerComponent("securitySchemes", "key", {
     type: "http",
     scheme: "bearer",
-    description: "The value of ROOKERY_API_KEY, where one is set",
+    description: "A key of an account, the access token of a session, or ROOKERY_API_KEY where it is set",
   });
   return all.getOpenAPI31Document({ openapi: "3.1.0", info: { ...info }, security: [{ key: [] }, {}] });
 }

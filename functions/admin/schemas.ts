@@ -46,16 +46,21 @@ export const Keys = pageOf(contract.ListedKey.openapi("ListedKey"), "ListedKeys"
 export const Invitations = pageOf(contract.Invitation.openapi("Invitation"), "Invitations");
 export const Audit = pageOf(contract.AuditEntry.openapi("AuditEntry"), "AuditLog");
 
-export const UserChanges = contract.UserChanges.openapi("UserChanges");
+export const UserChanges = contract.UserChanges.openapi("UserChanges", {
+  example: { role: "read_only", suspended: false },
+});
 export const HouseSettings = contract.HouseSettings.openapi("HouseSettings");
-export const HouseSettingsChanges = z.strictObject({ signUp: SignUpPolicy.optional() }).openapi("HouseSettingsChanges");
+export const HouseSettingsChanges = z.strictObject({ signUp: SignUpPolicy.optional() }).openapi(
+  "HouseSettingsChanges",
+  { example: { signUp: "invitation" } },
+);
 
 export const InvitationBody = z.strictObject({
   role: Role.default("user"),
   email: Email.nullish().openapi({
     description: "The only address that it is good for; it gets a letter where they go out",
   }),
-}).openapi("NewInvitation");
+}).openapi("NewInvitation", { example: { role: "user", email: "bob@example.org" } });
 
 /** A link that its maker passes on; it is not kept and not shown again. */
 export const Link = z.object({ url: z.url(), expiresAt: z.iso.datetime({ offset: true }), sent: z.boolean() })
@@ -100,7 +105,7 @@ export const LoadBody = z.strictObject({
   keepAliveMs: z.int().min(-1).max(1e12).nullish().openapi({
     description: "How long it stays after its last answer; -1 for ever; null as the settings say",
   }),
-}).openapi("ModelLoad");
+}).openapi("ModelLoad", { example: { keepAliveMs: 600_000 } });
 
 /** How busy everything is. */
 export const Queue = z.object({

@@ -42,8 +42,12 @@ export const Me = z.object({
 }).openapi("Me");
 
 // Contracts know nothing of OpenAPI: what is named in the document is made anew of their fields.
-export const SignUpBody = z.strictObject(SignUp.shape).openapi("SignUp");
-export const LogInBody = z.strictObject(LogIn.shape).openapi("LogIn");
+export const SignUpBody = z.strictObject(SignUp.shape).openapi("SignUp", {
+  example: { email: "ada@example.org", password: "a thimble of rainwater", displayName: "Ada" },
+});
+export const LogInBody = z.strictObject(LogIn.shape).openapi("LogIn", {
+  example: { email: "ada@example.org", password: "a thimble of rainwater" },
+});
 export const Tokens = z.object(SessionTokens.shape).openapi("SessionTokens");
 export const SessionList = z.object({ sessions: z.array(AccountSession) }).openapi("Sessions");
 export const IdentityList = z.object({ identities: z.array(LinkedIdentity) }).openapi("Identities");
@@ -52,19 +56,27 @@ export const AccountBody = z.object(Account.shape).openapi("Account");
 /** What an account may change of itself. */
 export const AccountChange = z.strictObject({
   displayName: z.string().transform((text) => text.trim()).pipe(z.string().min(1).max(100)),
-}).openapi("AccountChange");
+}).openapi("AccountChange", { example: { displayName: "Ada" } });
 
 export const PasswordChange = z.strictObject({ currentPassword: GivenPassword, newPassword: NewPassword })
-  .openapi("PasswordChange");
-export const ResetRequest = z.strictObject({ email: Email }).openapi("ResetRequest");
-export const Reset = z.strictObject({ token: OneTimeToken, password: NewPassword }).openapi("Reset");
-export const Deletion = z.strictObject({ password: GivenPassword }).openapi("Deletion");
+  .openapi("PasswordChange", {
+    example: { currentPassword: "a thimble of rainwater", newPassword: "lavender over the chimney" },
+  });
+export const ResetRequest = z.strictObject({ email: Email }).openapi("ResetRequest", {
+  example: { email: "ada@example.org" },
+});
+export const Reset = z.strictObject({ token: OneTimeToken, password: NewPassword }).openapi("Reset", {
+  example: { token: "Zm9yIG9uZSBhY2NvdW50LCBvbmNlLCBmb3IgYSB3ZWU", password: "a thimble of rainwater" },
+});
+export const Deletion = z.strictObject({ password: GivenPassword }).openapi("Deletion", {
+  example: { password: "a thimble of rainwater" },
+});
 
 /** How a sign-in elsewhere begins. */
 export const OAuthStart = z.strictObject({
   token: OneTimeToken.nullish().openapi({ description: "An invitation's, or the start's, where signing up needs one" }),
   returnTo: z.string().max(500).regex(/^\/(?![/\\])[^\s\\]*$/, { error: "expected a path such as /chat" }).default("/"),
-}).openapi("OAuthStart");
+}).openapi("OAuthStart", { example: { returnTo: "/" } });
 
 /** Where the browser has to go for it. */
 export const OAuthUrl = z.object({ url: z.url() }).openapi("OAuthUrl");

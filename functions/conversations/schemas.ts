@@ -7,7 +7,16 @@ export const Done = z.object({ status: z.literal("ok") }).openapi("Done");
 export const Conversation = contract.Conversation.openapi("Conversation");
 export const Message = contract.Message.openapi("Message");
 export const Posted = contract.Posted.openapi("PostedMessages");
-export const Export = contract.ConversationExport.openapi("ConversationExport");
+export const Export = contract.ConversationExport.openapi("ConversationExport", {
+  example: {
+    format: "rookery-conversation",
+    version: 1,
+    title: "Birds of the marsh",
+    model: null,
+    threads: [],
+    messages: [],
+  },
+});
 
 /** A page of a list. */
 function pageOf<Item extends z.ZodType>(item: Item, name: string) {
@@ -24,15 +33,29 @@ export const Messages = pageOf(Message, "Messages");
 export const Threads = pageOf(contract.Thread.openapi("Thread"), "Threads");
 export const Members = pageOf(contract.Member.openapi("Member"), "Members");
 
-export const NewConversation = contract.NewConversation.openapi("NewConversation");
-export const ConversationChanges = contract.ConversationChanges.openapi("ConversationChanges");
-export const NewMessage = contract.NewMessage.openapi("NewMessage");
-export const MessageEdit = contract.MessageEdit.openapi("MessageEdit");
-export const AnswerSettings = contract.AnswerSettings.openapi("AnswerSettings");
-export const Share = contract.Share.openapi("Share");
-export const Move = contract.Move.openapi("Move");
-export const Branch = z.strictObject({ leafId: z.uuid() }).openapi("Branch");
-export const Fork = z.strictObject({ title: contract.NewConversation.shape.title }).openapi("Fork");
+export const NewConversation = contract.NewConversation.openapi("NewConversation", {
+  example: { title: "Birds of the marsh", model: "smollm2-135m" },
+});
+export const ConversationChanges = contract.ConversationChanges.openapi("ConversationChanges", {
+  example: { title: "Birds", pinned: true },
+});
+export const NewMessage = contract.NewMessage.openapi("NewMessage", {
+  example: { parentId: null, content: "Which birds nest in a marsh?", answer: {} },
+});
+export const MessageEdit = contract.MessageEdit.openapi("MessageEdit", {
+  example: { content: "Which birds nest in reeds?", answer: {} },
+});
+export const AnswerSettings = contract.AnswerSettings.openapi("AnswerSettings", {
+  example: { model: "smollm2-135m", completionTokensMax: 200 },
+});
+export const Share = contract.Share.openapi("Share", { example: { email: "bob@example.org", role: "reader" } });
+export const Move = contract.Move.openapi("Move", { example: { threadId: null, name: "Reeds" } });
+export const Branch = z.strictObject({ leafId: z.uuid() }).openapi("Branch", {
+  example: { leafId: "019c2f4e-7a10-7c3e-9b1d-5a0f6c2d8e41" },
+});
+export const Fork = z.strictObject({ title: contract.NewConversation.shape.title }).openapi("Fork", {
+  example: { title: "Reeds alone" },
+});
 
 export const ThreadId = z.object({ threadId: z.uuid() }).openapi("ThreadId");
 export const UserId = z.object({ userId: z.uuid() }).openapi("UserId");

@@ -24,7 +24,11 @@ const makeKey = createRoute({
   path: "/api/keys",
   summary: "Make a key for programs, with the scopes that it needs",
   tags,
-  request: { body: jsonBody(z.strictObject(NewApiKey.shape).openapi("NewApiKey")) },
+  request: {
+    body: jsonBody(
+      z.strictObject(NewApiKey.shape).openapi("NewApiKey", { example: { name: "editor", scopes: ["inference"] } }),
+    ),
+  },
   responses: { 201: jsonContent(MadeKey, "The key; it is not shown again"), ...errors },
 });
 
