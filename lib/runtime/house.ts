@@ -1,6 +1,7 @@
 import { openAccounts } from "../accounts/open_accounts.ts";
 import type { OAuthParts } from "../accounts/oauth_sign_in.ts";
-import type { Principals } from "../accounts/principal.ts";
+import { createKeyPrincipal } from "../accounts/key_principals.ts";
+import { LOCAL, type Principals } from "../accounts/principal.ts";
 import { AnswerRunner } from "../conversations/answer_runner.ts";
 import { MessageFeed } from "../conversations/message_feed.ts";
 import type { Database } from "../database/database.ts";
@@ -50,7 +51,9 @@ export async function openHouse(options: HouseOptions): Promise<House> {
   const accounts = opened.use(await openAccounts({ settings, database, ...paths, log }));
   const { principals, token } = admitOperator(accounts.principals);
   const feed = opened.use(await MessageFeed.open(database));
-  opened.use(await startUpkeep({ database, inference, log }));
+  const { apiKey } = settings;
+  const others = [LOCAL.owner, ...apiKey === null ? [] : [createKeyPrincipal(apiKey).owner]];
+  opened.use(await startUpkeep({ database, inference, log, kept: { kvDir: folder.kv, others } }));
   const instance = await loadInstance(folder);
   const runner = await AnswerRunner.open({ database, inference, log, instance });
   noteOperator(folder, { ...address, token });

@@ -2,6 +2,7 @@
 import { type Database, toDomainError } from "../database/database.ts";
 import type { Inference } from "../inference/inference.ts";
 import type { Logger } from "../log.ts";
+import { eraseStrangers } from "./strangers.ts";
 
 /** Pause between two rounds, in milliseconds; the first one waits for it as well. */
 const EVERY_MS = 60 * 60 * 1000;
@@ -18,13 +19,16 @@ export interface UpkeepOptions {
   /** Keeps states of conversations, which go with their account. */
   inference: Pick<Inference, "forget">;
   log: Logger;
+  /** Where workers keep states on disk, and the owners that are no accounts; null leaves the disk alone. */
+  kept?: { kvDir: string; others: readonly string[] } | null;
   /** Default: an hour. */
   everyMs?: number;
 }
 
 /**
  * Clears away every hour what has ended, and at once what models keep of an account that was deleted, by whichever runtime
- * on the same database.
+ * on the same database. What was left on disk of accounts that were deleted while nobody listened goes at the start, and
+ * every hour.
  *
  * @throws {DatabaseError} when the database cannot be listened to.
  */
@@ -38,7 +42,12 @@ export async function startUpkeep(options: UpkeepOptions): Promise<AsyncDisposab
     const userId = readUser(payload);
     if (userId !== null) queue("forget", () => forgetIfDeleted(options, userId));
   });
-  const timer = setInterval(() => queue("clear", () => clearAway(options)), everyMs);
+  const sweep = () => queue("sweep", () => eraseLeftovers(options));
+  sweep();
+  const timer = setInterval(() => {
+    queue("clear", () => clearAway(options));
+    sweep();
+  }, everyMs);
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
@@ -66,6 +75,11 @@ export async function clearAway({ database, inference, log }: UpkeepOptions): Pr
     for (const author of erased.authors) await inference.forget(author);
   }
   if (chunks + conversations > 0) log.info("cleared_away", { chunks, conversations });
+}
+
+async function eraseLeftovers({ database, kept = null, log }: UpkeepOptions): Promise<void> {
+  const owners = kept === null ? 0 : await eraseStrangers({ ...kept, database });
+  if (owners > 0) log.info("states_of_strangers_erased", { owners });
 }
 
 /** Erases deleted conversations, and tells whose words were in them. */

@@ -3,6 +3,7 @@ import { until } from "../../tests/fixtures/processes.ts";
 import { withDatabase } from "../../tests/fixtures/database.ts";
 import type { Claims, Database } from "../database/database.ts";
 import { silentLogger } from "../log.ts";
+import { hashOwner } from "../inference/state_files.ts";
 import { clearAway, startUpkeep } from "./upkeep.ts";
 
 /** Makes an account; the first one is the administrator. */
@@ -70,4 +71,20 @@ withDatabase("What models keep of an account goes with it, and not when it only 
   await database.transaction(ada, (session) => session.query("select app.delete_user($1)", [bob]));
   await until(() => forgotten.length > 0);
   assert.deepEqual(forgotten, [bob]);
+});
+
+withDatabase("What was left on disk of an account that is no more goes when Rookery starts", async (database) => {
+  const root = await Deno.makeTempDir();
+  try {
+    const left = `${root}/kv-2/model/${hashOwner(crypto.randomUUID())}`;
+    const own = `${root}/kv/model/${hashOwner("local")}`;
+    for (const folder of [left, own]) await Deno.mkdir(folder, { recursive: true });
+    const { inference } = rememberForgotten();
+    const kept = { kvDir: `${root}/kv`, others: ["local"] };
+    await using _upkeep = await startUpkeep({ database, inference, log: silentLogger, kept });
+    await until(() => Deno.stat(left).then(() => false, () => true));
+    await Deno.stat(own);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
 });
