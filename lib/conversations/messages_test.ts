@@ -173,19 +173,18 @@ Deno.test("A message is found in its own conversation alone, and nothing follows
   const [one, other] = [await begin(home), await begin(home)];
   const messageId = await say(home, { conversationId: one, content: "a" });
   const place = { conversationId: other, messageId };
-  for (
-    const attempt of [
-      messages.getMessage(ada, place),
-      messages.listPath(ada, { ...place, ...FIRST }),
-      messages.listChildren(ada, { ...place, ...FIRST }),
-      messages.listSiblings(ada, { ...place, ...FIRST }),
-      messages.deleteMessage(ada, place),
-      messages.moveSubtree(ada, { ...place, threadId: null, name: "x" }),
-      messages.forkConversation(ada, { ...place, title: null }),
-      regenerate(ada, { ...place, runner, answer: {} }),
-      say(home, { conversationId: other, parentId: messageId, content: "b" }),
-    ]
-  ) await assert.rejects(attempt, { code: "not_found" });
+  const attempts = [
+    () => messages.getMessage(ada, place),
+    () => messages.listPath(ada, { ...place, ...FIRST }),
+    () => messages.listChildren(ada, { ...place, ...FIRST }),
+    () => messages.listSiblings(ada, { ...place, ...FIRST }),
+    () => messages.deleteMessage(ada, place),
+    () => messages.moveSubtree(ada, { ...place, threadId: null, name: "x" }),
+    () => messages.forkConversation(ada, { ...place, title: null }),
+    () => regenerate(ada, { ...place, runner, answer: {} }),
+    () => say(home, { conversationId: other, parentId: messageId, content: "b" }),
+  ];
+  for (const attempt of attempts) await assert.rejects(attempt, { code: "not_found" });
   engine.enqueue({ wait: new Promise<never>(() => {}) });
   const { answerId } = await regenerate(ada, { conversationId: one, messageId, runner, answer: {} });
   const early = say(home, { conversationId: one, parentId: answerId, content: "b" });
