@@ -8,12 +8,17 @@ export interface PageRequest {
   limit: number;
 }
 
+/** What one value of a cursor may be; a regular expression is one. */
+export interface CursorPart {
+  test(text: string): boolean;
+}
+
 /**
  * The values that the cursor of a list holds, or null without one.
  *
  * @throws {DomainError} `invalid_request` for a cursor that does not look like this list's.
  */
-export function readCursor(cursor: string | null, patterns: readonly RegExp[]): string[] | null {
+export function readCursor(cursor: string | null, patterns: readonly CursorPart[]): string[] | null {
   if (cursor === null) return null;
   const values = cursor.split("~");
   if (values.length === patterns.length && patterns.every((pattern, at) => pattern.test(values[at]!))) return values;
@@ -35,6 +40,14 @@ export function toPage<Row>(
 /** What a cursor may hold: an id, a time to the microsecond, and a small number. */
 export const CURSOR_PARTS = {
   id: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/,
-  time: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$/,
+  time: { test: isTime },
   number: /^\d{1,9}$/,
 } as const;
+
+/** Postgres takes no day that there is not, such as the 30th of February, and has no year 0. */
+function isTime(text: string): boolean {
+  if (!/^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$/.test(text)) return false;
+  const seconds = text.slice(0, "2026-01-01T00:00:00".length);
+  const time = new Date(`${seconds}Z`);
+  return !Number.isNaN(time.getTime()) && time.toISOString().startsWith(seconds);
+}
