@@ -82,3 +82,21 @@ Deno.test("An answer whose reader leaves is kept as far as it came", async () =>
   await until(async () => (await read()).state !== "in_progress");
   assert.partialDeepStrictEqual(await read(), { state: "interrupted", content: "so far" });
 });
+
+Deno.test("An answer that a program makes is stopped from the conversation, and kept as far as it came", async () => {
+  await using test = await openTestApp();
+  const complete = createCompletions(test);
+  const { id } = await test.get("ada", "POST ", {});
+  test.engine.enqueue("so far", { wait: new Promise<never>(() => {}) });
+  const response = await complete("ada", { metadata: { rookery: { conversation_id: id } }, stream: true });
+  const answerId = response.headers.get("x-rookery-message-id");
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ""; !text.includes("so far");) text += (await reader.read()).value;
+  assert.deepEqual(await test.get("ada", `POST /${id}/messages/${answerId}/stop`), { stopping: true });
+  let rest = "";
+  for (let next = await reader.read(); !next.done; next = await reader.read()) rest += next.value;
+  assert.doesNotMatch(rest, /\[DONE\]/, "Half an answer does not look whole");
+  const read = () => test.get("ada", `GET /${id}/messages/${answerId}`);
+  await until(async () => (await read()).state !== "in_progress");
+  assert.partialDeepStrictEqual(await read(), { state: "stopped", content: "so far", error: null });
+});

@@ -22,6 +22,7 @@ export type Ending = Pick<AnswerEnding, "state" | "usage" | "error">;
 /** Stores one answer while it is made, and what it came to at its end. */
 export class AnswerRecord {
   readonly #options: AnswerRecordOptions;
+  readonly #ended = Promise.withResolvers<void>();
   readonly #writer: ChunkWriter;
   readonly #texts: string[] = [];
   readonly #reasoning: string[] = [];
@@ -42,6 +43,11 @@ export class AnswerRecord {
     });
   }
 
+  /** Resolves when it is finished, stored or not; never rejects. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
   /** The answer's text so far. */
   get text(): string {
     return this.#texts.join("");
@@ -60,8 +66,13 @@ export class AnswerRecord {
 
   /** Stores what is left, and the end. Never rejects: the log has what went wrong. */
   async finish(end: Ending): Promise<void> {
-    const { answerId: answer, store, log, closing } = this.#options;
     await this.#writer.end();
+    await this.#store(end);
+    this.#ended.resolve();
+  }
+
+  async #store(end: Ending): Promise<void> {
+    const { answerId: answer, store, log, closing } = this.#options;
     // Another runtime took this one for dead, or the conversation was purged: there is nothing left to end.
     if (isOver(this.#lost)) return log.warn("answer_lost", { answer, error: this.#lost });
     try {

@@ -45,9 +45,11 @@ export class AnswerRunner implements AsyncDisposable {
   readonly #store: AnswerStore;
   readonly #options: Required<Omit<AnswerRunnerOptions, "database" | "instance">>;
   readonly #running = new Map<string, RunningAnswer>();
+  /** How each answer is stopped that this runtime writes, also those that others make and it only stores. */
+  readonly #stops = new Map<string, () => void>();
   readonly #places = new Map<string, number>();
   readonly #closing = new AbortController();
-  #stops: AsyncDisposable | null = null;
+  #listening: AsyncDisposable | null = null;
   #timer: ReturnType<typeof setInterval> | null = null;
   #beat: Promise<void> = Promise.resolve();
   #closed = false;
@@ -117,13 +119,13 @@ export class AnswerRunner implements AsyncDisposable {
     await this.idle();
     clearTimeout(deadline);
     await this.#beat;
-    await this.#stops?.[Symbol.asyncDispose]();
+    await this.#listening?.[Symbol.asyncDispose]();
   }
 
   async #open(database: Database): Promise<void> {
     const { heartbeatMs, staleMs } = this.#options;
     await this.#store.interruptOwn(staleMs);
-    this.#stops = await database.listen("rookery_stops", (payload) => this.#hearStop(payload), {
+    this.#listening = await database.listen("rookery_stops", (payload) => this.#hearStop(payload), {
       onGap: () => this.#show(),
     });
     this.#timer = setInterval(() => this.#show(), heartbeatMs);
@@ -132,15 +134,20 @@ export class AnswerRunner implements AsyncDisposable {
   #start(order: AnswerOrder): void {
     const answer = new RunningAnswer(order, { ...this.#recordOptions, inference: this.inference });
     this.#running.set(order.answerId, answer);
+    this.#stops.set(order.answerId, () => answer.end("stopped"));
     answer.ended.then(() => {
       this.#running.delete(order.answerId);
+      this.#stops.delete(order.answerId);
       this.#leave(order.owner);
     });
   }
 
-  /** Stores an answer that somebody else makes. */
-  record(answerId: string, onLost: () => void): AnswerRecord {
-    return new AnswerRecord({ ...this.#recordOptions, answerId, onLost });
+  /** Stores an answer that somebody else makes, who ends it when it is in vain (`onLost`) or is to stop. */
+  record(answerId: string, { onLost, onStop }: { onLost(): void; onStop(): void }): AnswerRecord {
+    const record = new AnswerRecord({ ...this.#recordOptions, answerId, onLost });
+    this.#stops.set(answerId, onStop);
+    record.ended.then(() => this.#stops.delete(answerId));
+    return record;
   }
 
   get #recordOptions(): Omit<AnswerRecordOptions, "answerId" | "onLost"> {
@@ -155,8 +162,8 @@ export class AnswerRunner implements AsyncDisposable {
   }
 
   #hearStop(payload: string): void {
-    for (const [answerId, answer] of this.#running) {
-      if (payload.includes(answerId)) answer.end("stopped");
+    for (const [answerId, stop] of this.#stops) {
+      if (payload.includes(answerId)) stop();
     }
   }
 
@@ -165,8 +172,8 @@ export class AnswerRunner implements AsyncDisposable {
     this.#beat = this.#beat.then(async () => {
       if (this.#closed) return;
       try {
-        const stops = await this.#store.touch();
-        for (const answerId of stops) this.#running.get(answerId)?.end("stopped");
+        const stops = await this.#store.touch([...this.#stops.keys()]);
+        for (const answerId of stops) this.#stops.get(answerId)?.();
         const interrupted = await this.#store.interruptStale(this.#options.staleMs);
         if (interrupted.length > 0) this.#options.log.warn("answers_interrupted", { answers: interrupted.length });
       } catch (error) {

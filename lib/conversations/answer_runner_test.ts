@@ -171,6 +171,28 @@ Deno.test("A runtime that is silent for too long has its answers interrupted by 
   await dead[Symbol.asyncDispose]();
 });
 
+Deno.test("An answer that its runtime does not know of is interrupted while the runtime lives, and no other", async () => {
+  await using home = await openTestHome();
+  const { engine, database, ada } = home;
+  await using runner = await openTestRunner(home, { heartbeatMs: 5, staleMs: 600_000 });
+  engine.enqueue("a", { wait: forever });
+  const known = await ask(home, runner);
+  const { id: conversationId } = await createConversation(ada, {});
+  // As after a commit whose reply was lost with the connection.
+  const answerId = await database.transaction(ada.claims, async (session) => {
+    const post = "select app.post_message($1, null, 'user', 'hi') as id";
+    const [message] = await session.query<{ id: string }>(post, [conversationId]);
+    const begin = "select app.begin_answer($1, 'scripted', $2) as id";
+    const [answer] = await session.query<{ id: string }>(begin, [message!.id, runner.instance]);
+    return answer!.id;
+  });
+  const age = "update app.answers set heartbeat_at = now() - interval '1 hour' where message_id = $1";
+  await database.asOwner((session) => session.query(age, [answerId]));
+  const unknown = { conversationId, answerId, messageId: null };
+  await until(async () => (await read(home, unknown)).state === "interrupted");
+  assert.equal((await read(home, known)).state, "in_progress");
+});
+
 Deno.test("A stop that nobody announced is found at the next sign of life", async () => {
   await using home = await openTestHome();
   const { engine, database } = home;

@@ -49,9 +49,9 @@ export class AnswerStore {
     await persist(signal, () => this.#call(text, values));
   }
 
-  /** Shows that this runtime lives; tells which of its answers have to stop. */
-  async touch(): Promise<string[]> {
-    return await this.#list("select app.touch_answers($1) as id", [this.instance]);
+  /** Shows that this runtime lives and writes these answers; tells which of all that are its own have to stop. */
+  async touch(written: readonly string[]): Promise<string[]> {
+    return await this.#list("select app.touch_answers($1, $2::uuid[]) as id", [this.instance, written]);
   }
 
   /** Marks as interrupted what a runtime of this name has left, before this one begins any answer. */

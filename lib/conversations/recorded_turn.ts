@@ -21,7 +21,7 @@ export interface TurnOrder {
 /**
  * A chat that stores what is asked and answered. Nothing is stored of a request that the engine refuses, and nothing is
  * computed for who may not write in the conversation. Unlike in Rookery's own conversations the answer ends with its
- * reader, who makes it.
+ * reader, who makes it; whoever may write there can stop it as well.
  */
 export class RecordedTurn implements Pick<Inference, "chat"> {
   #answerId: string | null = null;
@@ -39,11 +39,17 @@ export class RecordedTurn implements Pick<Inference, "chat"> {
     const lost = new AbortController();
     let record: AnswerRecord | null = null;
     let end: Ending = { state: "interrupted", usage: null, error: null };
+    let isStopped = false;
+    const onLost = () => lost.abort();
+    const onStop = () => {
+      isStopped = true;
+      lost.abort();
+    };
     try {
       for await (const event of runner.inference.chat(request, AbortSignal.any([signal, lost.signal]))) {
         if (event.type === "admitted") {
           this.#answerId = await this.#begin(request.model);
-          record = runner.record(this.#answerId, () => lost.abort());
+          record = runner.record(this.#answerId, { onLost, onStop });
         }
         const piece = toPiece(event);
         if (piece !== null) record?.add(piece);
@@ -51,7 +57,10 @@ export class RecordedTurn implements Pick<Inference, "chat"> {
         yield event;
       }
     } catch (error) {
-      if (!signal.aborted) end = explainFailure(error, { answerId: this.#answerId ?? request.id, log: runner.log });
+      if (isStopped) end = { ...end, state: "stopped" };
+      else if (!signal.aborted) {
+        end = explainFailure(error, { answerId: this.#answerId ?? request.id, log: runner.log });
+      }
       throw error;
     } finally {
       await record?.finish(end);

@@ -90,22 +90,22 @@ update profiles set suspended_at = null where email = 'ann@example.org';
 select tests.as_user('will');
 select tests.keep('c', app.begin_answer(tests.kept('question'), 'm', 'runtime-1'));
 select tests.keep('d', app.begin_answer(tests.kept('question'), 'm', 'runtime-2'));
-select throws_ok($$ select app.touch_answers('runtime-1') $$, '42501', null, 'Runtimes alone show signs of life');
+select throws_ok($$ select app.touch_answers('runtime-1', '{}') $$, '42501', null, 'Runtimes alone show signs of life');
 select throws_ok($$ select app.interrupt_stale_answers('runtime-1') $$, '42501', null, '… and look after the dead');
 select tests.as_service();
-select is_empty($$ select app.touch_answers('runtime-1') $$, 'Nothing is to stop');
+select is_empty($$ select app.touch_answers('runtime-1', '{}') $$, 'Nothing is to stop');
 select tests.as_user('ann');
 select ok(app.request_stop(tests.kept('c')), 'Any writer stops an answer');
 select ok(app.request_stop(tests.kept('c')), '… also twice');
 select ok(not app.request_stop(tests.kept('answer')), 'What has ended does not stop');
 select tests.as_service();
-select results_eq($$ select app.touch_answers('runtime-1') $$, $$ select tests.kept('c') $$,
+select results_eq($$ select app.touch_answers('runtime-1', '{}') $$, $$ select tests.kept('c') $$,
   'Its runtime learns of it');
-select is_empty($$ select app.touch_answers('runtime-2') $$, '… and no other one');
+select is_empty($$ select app.touch_answers('runtime-2', '{}') $$, '… and no other one');
 select tests.as_user('ann');
 select app.delete_message(tests.kept('d'));
 select tests.as_service();
-select results_eq($$ select app.touch_answers('runtime-2') $$, $$ select tests.kept('d') $$,
+select results_eq($$ select app.touch_answers('runtime-2', '{}') $$, $$ select tests.kept('d') $$,
   'A deleted answer is to stop as well');
 
 -- After a crash -------------------------------------------------------------------------------------------------------
