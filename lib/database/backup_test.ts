@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { openTestDatabase, readEmptyTemplate, readProjectBlueprint } from "../../tests/fixtures/database.ts";
+import { openTestDatabase, readProjectBlueprint } from "../../tests/fixtures/database.ts";
 import { openPostgresServer } from "../../tests/fixtures/postgres_database.ts";
 import { skipUnless, testPostgres } from "../../tests/prerequisites.ts";
 import { DomainError } from "../errors.ts";
@@ -58,7 +58,7 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
 }
 
 async function openEmpty(): Promise<Database> {
-  return await openPglite({ folder: null, template: await readEmptyTemplate(), upkeepMs: null, log: silentLogger });
+  return await openPglite({ folder: null, upkeepMs: null, log: silentLogger });
 }
 
 /** A table that no migration makes is in the backup too, and must be there before. */

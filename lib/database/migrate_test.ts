@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readEmptyTemplate, readProjectBlueprint } from "../../tests/fixtures/database.ts";
+import { readProjectBlueprint } from "../../tests/fixtures/database.ts";
 import { openPostgresServer } from "../../tests/fixtures/postgres_database.ts";
 import { skipUnless, testPostgres } from "../../tests/prerequisites.ts";
 import { DomainError } from "../errors.ts";
@@ -20,7 +20,7 @@ const stubs = ["create schema if not exists stub"];
 const of = (...migrations: Migration[]): Blueprint => ({ stubs, migrations });
 
 async function openEmpty(): Promise<Database> {
-  return await openPglite({ folder: null, template: await readEmptyTemplate(), upkeepMs: null, log: silentLogger });
+  return await openPglite({ folder: null, upkeepMs: null, log: silentLogger });
 }
 
 async function refuse(work: Promise<unknown>): Promise<string> {

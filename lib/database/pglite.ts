@@ -19,7 +19,7 @@ const WAIT_MS = 30_000;
 export interface PgliteOptions {
   /** Folder of the data; null keeps everything in memory, for tests. A lock file is made beside it. */
   folder: string | null;
-  /** A dump of a new database that a new folder is made from; null makes one from nothing, which takes seconds. */
+  /** A dump that a new folder is made from; null begins with an empty database. */
   template?: Uint8Array<ArrayBuffer> | null;
   /** How long a statement may take, in milliseconds; past it the thread is ended and the database opened again. */
   statementMs?: number;

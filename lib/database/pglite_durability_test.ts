@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { cpSync } from "node:fs";
-import { readEmptyTemplate } from "../../tests/fixtures/database.ts";
 import { Disk, type DiskOperation } from "../../tests/fixtures/power_cut.ts";
 import { Random } from "../../tests/fixtures/random.ts";
 import { DomainError } from "../errors.ts";
@@ -25,8 +24,7 @@ async function inFolder(work: (root: string) => Promise<void>): Promise<void> {
 
 /** A folder with an empty table `acknowledged`. */
 async function prepare(folder: string): Promise<void> {
-  const template = await readEmptyTemplate();
-  await using database = await openPglite({ folder, template, upkeepMs: null, log: silentLogger });
+  await using database = await openPglite({ folder, upkeepMs: null, log: silentLogger });
   await database.asOwner((session) =>
     session.query(
       "create table acknowledged (id int primary key, text text not null);" +

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readEmptyTemplate, withDatabase } from "../../tests/fixtures/database.ts";
+import { withDatabase } from "../../tests/fixtures/database.ts";
 import { until } from "../../tests/fixtures/processes.ts";
 import { createLogger } from "../log.ts";
 import { openPglite } from "./pglite.ts";
@@ -8,7 +8,7 @@ import { doUpkeep } from "./pglite_upkeep.ts";
 Deno.test("Upkeep vacuums and analyses what changed, between transactions, and then rests", async () => {
   const lines: string[] = [];
   const log = createLogger({ level: "debug", write: (line) => lines.push(line) });
-  await using database = await openPglite({ folder: null, template: await readEmptyTemplate(), upkeepMs: 20, log });
+  await using database = await openPglite({ folder: null, upkeepMs: 20, log });
   await database.asOwner((session) =>
     session.query("create table busy (id int); insert into busy select generate_series(1, 2000)")
   );

@@ -9,6 +9,7 @@ import { pg_trgm } from "@electric-sql/pglite/contrib/pg_trgm";
 import { unaccent } from "@electric-sql/pglite/contrib/unaccent";
 import { NodeFS } from "@electric-sql/pglite/nodefs";
 import { vector } from "@electric-sql/pglite-pgvector";
+import { dataDir as readEmptyArchive } from "@electric-sql/pglite-prepopulatedfs";
 // As a whole: a test puts other operations into it.
 import fs from "node:fs";
 import { dirname } from "node:path";
@@ -133,16 +134,20 @@ function givesRows({ fields, rows }: { fields: readonly unknown[]; rows: readonl
 }
 
 async function open({ folder, template }: PglitePlace): Promise<void> {
-  const loadDataDir = template === null ? {} : { loadDataDir: new Blob([template], { type: "application/x-gzip" }) };
   if (folder === null) {
-    opened = { database: await start(loadDataDir), lock: null };
+    opened = { database: await start({ loadDataDir: await toArchive(template) }), lock: null };
     return;
   }
   // Its predecessor may have been ended in the middle of a write: the system frees the lock when it is really gone.
   const lock = await Deno.open(`${folder}.thread.lock`, { read: true, write: true, create: true, mode: 0o600 });
   await lock.lock(true);
-  if (!exists(`${folder}/PG_VERSION`)) await create(folder, loadDataDir);
+  if (!exists(`${folder}/PG_VERSION`)) await create(folder, { loadDataDir: await toArchive(template) });
   opened = { database: await start({ fs: new DurableFS(folder) }), lock };
+}
+
+/** What a new database begins with: without a template, what PGlite's makers had `initdb` write, which takes seconds. */
+async function toArchive(template: PglitePlace["template"]): Promise<Blob | File> {
+  return template === null ? await readEmptyArchive() : new Blob([template], { type: "application/x-gzip" });
 }
 
 async function start(options: PGliteOptions): Promise<PGlite> {
