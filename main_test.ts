@@ -149,8 +149,14 @@ function testEnds(modelPath: string): void {
       assert.equal(await runtime.exitCode(), 0, runtime.output);
       assert.equal(await isRunning(worker), false);
       await assert.rejects(Deno.stat(`${data}/run/worker.json`), Deno.errors.NotFound);
-      calibration = await Deno.readTextFile(`${data}/cache/calibration.json`);
-      assert.match(calibration, /"decodeOne"/);
+      const path = `${data}/cache/calibration.json`;
+      // What was measured on a machine that had other work to do is not remembered.
+      if (/"event":"threads_measured".*"undisturbed":false/.test(runtime.output)) {
+        await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+      } else {
+        calibration = await Deno.readTextFile(path);
+        assert.match(calibration, /"decodeOne"/);
+      }
     }, { isFirstStart: true });
   });
 

@@ -96,8 +96,7 @@ async function passOn(output: ReadableStream<Uint8Array>, ended: Promise<unknown
  */
 async function runFiles(files: string[], { args, env, report }: RunOptions): Promise<TestCounts> {
   const command = ["test", "--no-prompt", "-A", `--junit-path=${report}`, ...args, ...files];
-  const colour: Record<string, string> = Deno.noColor ? {} : { FORCE_COLOR: "1" };
-  const settings = { args: command, env: { ...colour, ...env }, cwd: root, stdin: "null", stdout: "piped" } as const;
+  const settings = { args: command, env, cwd: root, stdin: "null", stdout: "piped" } as const;
   const child = new Deno.Command(Deno.execPath(), settings).spawn();
   const timer = setTimeout(() => {
     print(`Ended after ${RUN_LIMIT_MS / 60_000} minutes: ${files.join(", ")}`);

@@ -1,10 +1,7 @@
 import type { ChatMessage, ToolCall } from "../../lib/contracts/chat.ts";
 import { DomainError } from "../../lib/errors.ts";
-import { notServedError } from "../_shared/fields.ts";
+import { isTextPart, unreadablePartError } from "../_shared/content_parts.ts";
 import type { Message } from "./body.ts";
-
-/** How parts that hold text are called: in a request's message, in an answer's, and in the newer API's. */
-const TEXT_PARTS = new Set(["text", "refusal", "input_text", "output_text"]);
 
 /**
  * Translates a conversation for the engine.
@@ -84,13 +81,12 @@ function toText(message: Message, { param, model }: Place): string {
 }
 
 function toPartText(part: Extract<Message["content"], unknown[]>[number], { param, model }: Place): string {
-  if (TEXT_PARTS.has(part.type)) {
+  if (isTextPart(part.type)) {
     const text = part.text ?? part.refusal;
     if (typeof text === "string") return text;
     throw new DomainError("invalid_request", `Invalid value of "${param}.text": expected a text`, {
       param: `${param}.text`,
     });
   }
-  const what = /image/.test(part.type) ? "see images" : /audio/.test(part.type) ? "hear audio" : `read "${part.type}"`;
-  throw notServedError(param, `The model "${model}" cannot ${what}: send text alone, or take a model that can`);
+  throw unreadablePartError(part.type, { param, model });
 }

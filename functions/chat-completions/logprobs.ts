@@ -1,15 +1,10 @@
 import { z } from "@hono/zod-openapi";
-import type { DrawnToken, TokenLogprob } from "../../lib/contracts/chat.ts";
-
-const tokenLogprob = z.object({
-  token: z.string(),
-  logprob: z.number(),
-  bytes: z.array(z.int()).openapi({ description: "UTF-8 of the token, which need not be whole characters" }),
-});
+import type { DrawnToken } from "../../lib/contracts/chat.ts";
+import { DrawnLogprob, toDrawnLogprob } from "../_shared/logprobs.ts";
 
 /** The log-probabilities of a choice's content. */
 export const Logprobs = z.object({
-  content: z.array(tokenLogprob.extend({ top_logprobs: z.array(tokenLogprob) })),
+  content: z.array(DrawnLogprob),
   refusal: z.null(),
 }).openapi("ChatLogprobs");
 /** The log-probabilities of a choice's content. */
@@ -17,10 +12,5 @@ export type Logprobs = z.infer<typeof Logprobs>;
 
 /** What was drawn, in the shape of OpenAI's chat completions. */
 export function toLogprobs(tokens: readonly DrawnToken[]): Logprobs {
-  const content = tokens.map((token) => ({ ...toTokenLogprob(token), top_logprobs: token.top.map(toTokenLogprob) }));
-  return { content, refusal: null };
-}
-
-function toTokenLogprob({ text, logprob, bytes }: TokenLogprob): z.infer<typeof tokenLogprob> {
-  return { token: text, logprob, bytes };
+  return { content: tokens.map(toDrawnLogprob), refusal: null };
 }

@@ -66,8 +66,11 @@ Deno.test("A stream without a token yet is kept alive by comments, and is whole 
   assert.match(await readUntil(connection, (text) => text.includes("[DONE]")), /"content":"Hello"/);
   connection.close();
 
-  engine.enqueue({ wait: new Promise((resolve) => setTimeout(resolve, 30)) }, "Hello");
-  const bytes = await readBytes(await ask(server.url, { stream: true }));
+  const kept = Promise.withResolvers<void>();
+  engine.enqueue({ wait: kept.promise }, "Hello");
+  const [seen, whole] = (await ask(server.url, { stream: true })).body!.tee();
+  for await (const text of seen.pipeThrough(new TextDecoderStream())) if (text.includes(": keepalive")) kept.resolve();
+  const bytes = await readBytes(new Response(whole));
   assert.match(new TextDecoder().decode(bytes), /: keepalive\n\n/);
   assert.deepEqual(findStreamViolations(bytes, { usage: false }), []);
 });

@@ -1,13 +1,13 @@
-import type { DrawnToken, TokenLogprob } from "../../lib/contracts/chat.ts";
 import type { Answer, AnswerDone, WholeAnswer } from "../_shared/answers.ts";
-import type { CalledTool, Logprob } from "./schemas.ts";
+import { type DrawnLogprob, toDrawnLogprob } from "../_shared/logprobs.ts";
+import type { CalledTool } from "./schemas.ts";
 
 /** A piece of an answer, before a route puts it where its clients look. */
 export interface Piece {
   text: string;
   thinking: string;
   calls: CalledTool[];
-  logprobs: Logprob[];
+  logprobs: DrawnLogprob[];
 }
 
 /** How a route's lines hold a piece. */
@@ -67,7 +67,7 @@ export async function* toLines(name: string, answer: Answer, wrap: WrapPiece): A
 export function toWholeLine(name: string, whole: WholeAnswer, wrap: WrapPiece): object {
   const { text, reasoning, toolCalls, tokens, done } = whole;
   const calls = toolCalls.flatMap(({ name, arguments: written }, index) => toCalledTool({ index, name, written }));
-  const piece = { text, thinking: reasoning, calls, logprobs: tokens.map(toLogprob) };
+  const piece = { text, thinking: reasoning, calls, logprobs: tokens.map(toDrawnLogprob) };
   return { ...createLineHead(name), ...wrap(piece), ...toEnding(done) };
 }
 
@@ -100,7 +100,7 @@ async function* readPieces(answer: Answer): AsyncGenerator<Piece | { done: Answe
     }
     if (event.type === "tool_call") call = { index: event.index, name: event.name, written: "" };
     if (event.type === "reasoning") yield { ...EMPTY, thinking: event.text };
-    if (event.type === "text") yield { ...EMPTY, text: event.text, logprobs: event.tokens?.map(toLogprob) ?? [] };
+    if (event.type === "text") yield { ...EMPTY, text: event.text, logprobs: event.tokens?.map(toDrawnLogprob) ?? [] };
     if (event.type === "done") yield { done: event };
   }
 }
@@ -115,14 +115,6 @@ function toCalledTool({ index, name, written }: WrittenCall): CalledTool[] {
   } catch {
     return [];
   }
-}
-
-function toLogprob({ top, ...token }: DrawnToken): Logprob {
-  return { ...toTokenLogprob(token), top_logprobs: top.map(toTokenLogprob) };
-}
-
-function toTokenLogprob({ text, bytes, logprob }: TokenLogprob): Omit<Logprob, "top_logprobs"> {
-  return { token: text, logprob, bytes };
 }
 
 /** The end of an answer. What Ollama calls loading is what came before the prompt was read: here, the queue. */

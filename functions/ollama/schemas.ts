@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { TOOLS_MAX } from "../../lib/contracts/chat.ts";
 import { LOGPROBS_DESCRIPTION, samplingFields } from "../_shared/fields.ts";
+import { DrawnLogprob } from "../_shared/logprobs.ts";
 import { FunctionDefinition } from "../_shared/tools.ts";
 
 const { stop, ...sampling } = samplingFields;
@@ -77,16 +78,6 @@ export const GenerateBody = z.looseObject({
 }).openapi("OllamaGenerateRequest");
 export type GenerateBody = z.infer<typeof GenerateBody>;
 
-const tokenLogprob = {
-  token: z.string(),
-  logprob: z.number(),
-  bytes: z.array(z.int()).openapi({ description: "UTF-8 of the token, which need not be whole characters" }),
-};
-
-const Logprob = z.object({ ...tokenLogprob, top_logprobs: z.array(z.object(tokenLogprob)) });
-/** A token that was drawn, with its likeliest alternatives. */
-export type Logprob = z.infer<typeof Logprob>;
-
 const CalledTool = z.object({
   function: z.object({ index: z.int(), name: z.string(), arguments: z.record(z.string(), z.unknown()) }),
 });
@@ -97,7 +88,7 @@ export type CalledTool = z.infer<typeof CalledTool>;
 const Line = z.object({
   model: z.string(),
   created_at: z.string(),
-  logprobs: z.array(Logprob).optional(),
+  logprobs: z.array(DrawnLogprob).optional(),
   done: z.boolean(),
   done_reason: z.enum(["stop", "length", "load", "unload"]).optional(),
   total_duration: z.int().optional().openapi({ description: "All durations are in nanoseconds" }),

@@ -1,9 +1,8 @@
 import type { ChatMessage } from "../../lib/contracts/chat.ts";
 import { DomainError } from "../../lib/errors.ts";
+import { isTextPart, unreadablePartError } from "../_shared/content_parts.ts";
 import { notServedError } from "../_shared/fields.ts";
 import type { InputContent, InputItem } from "./body.ts";
-
-const TEXT_PARTS = new Set(["input_text", "output_text", "text", "refusal", "reasoning_text", "summary_text"]);
 
 /**
  * Puts the items of an input together as messages: what an assistant thought, said and called in one turn is several
@@ -86,12 +85,8 @@ class Conversation {
     if (typeof content === "string") return content;
     return content.map(({ type, text, refusal }, index) => {
       const place = `${param}[${index}]`;
-      if (TEXT_PARTS.has(type)) return requireField(text ?? refusal, `${place}.text`);
-      const what = /image/.test(type) ? "see images" : /audio/.test(type) ? "hear audio" : `read "${type}"`;
-      throw notServedError(
-        place,
-        `The model "${this.#model}" cannot ${what}: send text alone, or take a model that can`,
-      );
+      if (isTextPart(type)) return requireField(text ?? refusal, `${place}.text`);
+      throw unreadablePartError(type, { param: place, model: this.#model });
     }).join("\n");
   }
 }

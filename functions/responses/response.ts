@@ -1,17 +1,16 @@
 import { z } from "@hono/zod-openapi";
-import type { DrawnToken, TokenLogprob, Usage } from "../../lib/contracts/chat.ts";
+import type { Usage } from "../../lib/contracts/chat.ts";
 import type { ErrorReport } from "../../lib/contracts/error.ts";
+import { DrawnLogprob } from "../_shared/logprobs.ts";
 import type { ResponseBody } from "./body.ts";
 
 const status = z.enum(["in_progress", "completed", "incomplete"]);
-
-const tokenLogprob = z.object({ token: z.string(), logprob: z.number(), bytes: z.array(z.int()) });
 
 const OutputText = z.object({
   type: z.literal("output_text"),
   text: z.string(),
   annotations: z.array(z.unknown()).max(0),
-  logprobs: z.array(tokenLogprob.extend({ top_logprobs: z.array(tokenLogprob) })),
+  logprobs: z.array(DrawnLogprob),
 });
 
 const ReasoningText = z.object({ type: z.literal("reasoning_text"), text: z.string() });
@@ -47,9 +46,6 @@ export type OutputItem = z.infer<typeof OutputItem>;
 
 /** A part of a message or of thoughts. */
 export type ContentPart = z.infer<typeof OutputText> | z.infer<typeof ReasoningText>;
-
-/** The log-probability of a token. */
-export type ResponseLogprob = z.infer<typeof OutputText>["logprobs"][number];
 
 const ResponseUsage = z.object({
   input_tokens: z.int(),
@@ -139,16 +135,7 @@ export function toResponseUsage(usage: Usage): NonNullable<ResponseObject["usage
   };
 }
 
-/** What was drawn, in the shape of this API. */
-export function toResponseLogprobs(tokens: readonly DrawnToken[]): ResponseLogprob[] {
-  return tokens.map((token) => ({ ...toTokenLogprob(token), top_logprobs: token.top.map(toTokenLogprob) }));
-}
-
 /** How a response says that it failed. */
 export function toResponseError({ code, message }: ErrorReport): NonNullable<ResponseObject["error"]> {
   return { code, message };
-}
-
-function toTokenLogprob({ text, logprob, bytes }: TokenLogprob): z.infer<typeof tokenLogprob> {
-  return { token: text, logprob, bytes };
 }

@@ -1,13 +1,13 @@
 import type { ChatEvent, DrawnToken } from "../../lib/contracts/chat.ts";
 import type { ErrorReport } from "../../lib/contracts/error.ts";
 import type { Answer } from "../_shared/answers.ts";
+import { toDrawnLogprob } from "../_shared/logprobs.ts";
 import {
   type ContentPart,
   createItemId,
   type OutputItem,
   type ResponseObject,
   toResponseError,
-  toResponseLogprobs,
   toResponseUsage,
 } from "./response.ts";
 
@@ -96,7 +96,7 @@ export class ResponseWriter {
       events.push(this.#addPart(item, { type: "output_text", text: "", annotations: [], logprobs: [] }));
     }
     const part = item.content[0]!;
-    const logprobs = toResponseLogprobs(tokens);
+    const logprobs = tokens.map(toDrawnLogprob);
     part.text += delta;
     for (const logprob of logprobs) part.logprobs.push(logprob);
     return [...events, this.#tellPart("response.output_text.delta", { delta, logprobs })];

@@ -214,6 +214,7 @@ export class WorkerKeeper {
     if (measured === undefined) return;
     const model = { ...measured, threads };
     this.#models = this.#models.map((each) => each === measured ? model : each);
+    this.#options.log.info("threads_measured", { model: id, ...threads, undisturbed });
     if (undisturbed) this.#options.onCalibrated?.(model);
   }
 

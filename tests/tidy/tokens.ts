@@ -88,6 +88,8 @@ function mayStartRegex(before: Token[]): boolean {
   if (last === undefined) return true;
   if (last.kind === "word") return WORDS_BEFORE_REGEX.has(last.text);
   if (last.kind === "template") return last.text.endsWith("${");
+  // Behind a value `!` says that it is not null, and what follows divides.
+  if (last.text === "!") return mayStartRegex(before.slice(0, before.lastIndexOf(last)));
   return last.kind === "punctuator" && !/^[)\]}]$/.test(last.text);
 }
 

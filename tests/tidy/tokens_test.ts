@@ -36,6 +36,9 @@ Deno.test("scanTokens() tells regular expressions from divisions", () => {
     "regex /[/`]\\/{/g",
   ]);
   assert.deepEqual(scan("f(/'/, !/\"/)").filter((token) => token.startsWith("regex")), ["regex /'/", 'regex /"/']);
+  assert.deepEqual(scan("a = b! / 2 + c()! / 2; if (!/x/)").filter((token) => token.startsWith("regex")), [
+    "regex /x/",
+  ]);
 });
 
 Deno.test("scanTokens() tells docstrings from comments and counts their lines", () => {
