@@ -14,7 +14,7 @@ export type AnswerDone = Extract<ChatEvent, { type: "done" }>;
 /** An answer that was admitted: nothing but its own failure can come any more, and a status may be sent. */
 export interface Answer {
   events: AsyncGenerator<ChatEvent, void, void>;
-  /** Stops the engine. */
+  /** Stops the engine, and ends `events` although nobody may have asked for the first of them. */
   abort(): void;
 }
 
@@ -63,7 +63,14 @@ export async function openAnswer(
   const events = follow(c, inference.chat(asked, abortion.signal), () => client.removeEventListener("abort", abort));
   const first = await events.next();
   if (first.done || first.value.type !== "admitted") throw new Error("The engine began an answer without admitting it");
-  return { events, abort };
+  return {
+    events,
+    abort() {
+      abort();
+      // A generator that waits to be asked does not see the signal: it would hold what it has open for ever.
+      events.return().catch(() => {});
+    },
+  };
 }
 
 /** Reads an answer to its end. */

@@ -50,6 +50,8 @@ async function* endWithAccess(
       access.throwIfAborted();
       yield text;
     }
+    // What is aborted may end as if it were complete.
+    access.throwIfAborted();
   } catch (error) {
     access.throwIfAborted();
     throw error;

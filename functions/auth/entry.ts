@@ -2,7 +2,7 @@ import { logIn } from "../../lib/accounts/log_in.ts";
 import type { OAuthParts } from "../../lib/accounts/oauth_sign_in.ts";
 import { requestReset, resetPassword } from "../../lib/accounts/password_changes.ts";
 import { nameNetwork, RATES } from "../../lib/accounts/rate_limits.ts";
-import { endSession, refreshSession, revokeSession } from "../../lib/accounts/sessions.ts";
+import { endSession, refreshSession, signOut } from "../../lib/accounts/sessions.ts";
 import { readSignUpPolicy, signUp } from "../../lib/accounts/sign_up.ts";
 import { DomainError } from "../../lib/errors.ts";
 import { readCookie } from "../_shared/cookies.ts";
@@ -42,7 +42,7 @@ export function addEntry(app: App, accounts: OAuthParts, principals: Principals)
   app.openapi(routes.logOut, async (c) => {
     const principal = await authenticateIfAble(c, principals);
     const token = readCookie(c, "rookery_refresh");
-    if (principal.sessionId !== null) await revokeSession(accounts, principal, principal.sessionId);
+    if (principal.sessionId !== null) await signOut(accounts, principal);
     else if (token !== null) await endSession(accounts, token);
     takeSession(c);
     return c.json({ status: "ok" as const }, 200);

@@ -91,6 +91,29 @@ Deno.test("Logging out ends the session for whoever holds a copy, by either cook
   }
 });
 
+Deno.test("Logging out works although another tab has refreshed just now, and is in the audit log", async () => {
+  await using house = await openProbedHouse();
+  const { database } = house.accounts;
+  const browser = house.visit();
+  const { accessToken } = await browser.join("ada@example.org");
+  const behind = house.visit();
+  for (const [name, value] of browser.cookies) behind.cookies.set(name, value);
+  const refreshed = await readJson(await browser.post("/api/auth/refresh"));
+  behind.cookies.delete("rookery_session");
+  assert.equal((await behind.post("/api/auth/logout")).status, 200);
+  assert.equal(behind.cookies.size, 0);
+  for (const token of [accessToken, refreshed.accessToken]) {
+    const refusal = await readRefusal(await house.visit().send("GET", "/probe", key(token)));
+    assert.deepEqual(refusal, [401, "session_revoked"]);
+  }
+  assert.deepEqual(await readRefusal(await browser.post("/api/auth/refresh")), [401, "session_revoked"]);
+  await browser.logIn("ada@example.org");
+  assert.equal((await browser.post("/api/auth/logout")).status, 200);
+  const text = "select (actor::text = $1) as own, count(*) from app.audit_log where action = 'sign_out' group by 1";
+  const noted = await database.asOwner((session) => session.query(text, [refreshed.account.id]));
+  assert.deepEqual(noted, [{ own: true, count: 2 }]);
+});
+
 Deno.test("Sessions are listed for their account alone, and revoking one closes what it has open", async () => {
   await using house = await openProbedHouse();
   const ada = house.visit({ headers: { "user-agent": "first" } });

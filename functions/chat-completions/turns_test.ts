@@ -83,6 +83,25 @@ Deno.test("An answer whose reader leaves is kept as far as it came", async () =>
   assert.partialDeepStrictEqual(await read(), { state: "interrupted", content: "so far" });
 });
 
+Deno.test("An answer whose reader leaves before it says anything ends as well, and holds nothing up", async () => {
+  await using test = await openTestApp();
+  const complete = createCompletions(test);
+  const { id } = await test.get("ada", "POST ", {});
+  for (const reads of [0, 1]) {
+    test.engine.enqueue("never read", { wait: new Promise<never>(() => {}) });
+    const response = await complete("ada", { metadata: { rookery: { conversation_id: id } }, stream: true });
+    const reader = response.body!.getReader();
+    // The role comes before the engine is asked for anything.
+    for (let at = 0; at < reads; at++) await reader.read();
+    await reader.cancel();
+    await test.engine.idle();
+    const answerId = response.headers.get("x-rookery-message-id");
+    const read = () => test.get("ada", `GET /${id}/messages/${answerId}`);
+    await until(async () => (await read()).state !== "in_progress");
+    assert.partialDeepStrictEqual(await read(), { state: "interrupted", content: "" });
+  }
+});
+
 Deno.test("An answer that a program makes is stopped from the conversation, and kept as far as it came", async () => {
   await using test = await openTestApp();
   const complete = createCompletions(test);

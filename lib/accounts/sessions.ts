@@ -79,18 +79,17 @@ export async function refreshSession(parts: AccountParts, refreshToken: string):
   return { tokens: await makeTokens(parts, session), refreshToken: renewed };
 }
 
-/** Ends the session that a refresh token belongs to. A token that is good for nothing has none to end. */
-export async function endSession(parts: AccountParts, refreshToken: string): Promise<void> {
-  let open: OpenSession;
-  try {
-    open = await refreshSession(parts, refreshToken);
-  } catch (error) {
-    if (error instanceof DomainError && error.code in REFUSALS) return;
-    throw error;
-  }
-  const { userId, sessionId } = await parts.tokens.verify(open.tokens.accessToken);
-  const claims: Claims = { sub: userId, role: "authenticated", session_id: sessionId! };
-  await callForValue(parts.database, { claims, procedure: "app.revoke_session", values: [sessionId] });
+/**
+ * Logs out who shows a refresh token, also one that was exchanged already. A token that is good for nothing has no session
+ * to end.
+ */
+export async function endSession({ database }: AccountParts, refreshToken: string): Promise<void> {
+  await callAsNobody(database, { procedure: "app.end_session", values: [hashToken(refreshToken)] });
+}
+
+/** Logs out: ends the session of `principal`, if that is one. */
+export async function signOut({ database }: AccountParts, principal: Principal): Promise<void> {
+  await callForValue(database, { claims: toClaims(principal), procedure: "app.sign_out" });
 }
 
 /** @throws {DomainError} `forbidden` without a session. */

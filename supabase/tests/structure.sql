@@ -38,15 +38,16 @@ select results_eq($$
   where pronamespace = 'app'::regnamespace and has_function_privilege(role, pg_proc.oid, 'execute')
   group by role order by role
 $$, $$ values
-  ('anon: begin_session create_user create_user_from_identity find_account find_api_key find_identity find_login '
-    'record_event refresh_session renew_password_hash request_reset sign_up_policy use_reset_token validate_session'),
+  ('anon: begin_session create_user create_user_from_identity end_session find_account find_api_key find_identity '
+    'find_login record_event refresh_session renew_password_hash request_reset sign_up_policy use_reset_token '
+    'validate_session'),
   ('authenticated: append_chunks begin_answer can_write change_password create_api_key create_conversation '
     'create_invitation create_reset_token current_user_id delete_account delete_conversation delete_message '
     'delete_user finish_answer fork_conversation import_messages is_admin is_member is_reader_of_message '
     'link_identity list_all_api_keys list_all_sessions list_api_keys list_chunks list_conversations list_identities '
     'list_invitations list_members list_messages list_sessions list_settings list_users message_path move_subtree '
     'post_message purge_conversation read_audit record_event record_export request_stop revoke_api_key '
-    'revoke_invitation revoke_other_sessions revoke_session set_role set_setting share sign_up_policy suspend '
+    'revoke_invitation revoke_other_sessions revoke_session set_role set_setting share sign_out sign_up_policy suspend '
     'undelete_conversation undelete_message unlink_identity unshare unsuspend'),
   ('service_role: append_chunks create_first_admin_token finish_answer interrupt_stale_answers prune_chunks '
     'purge_deleted purge_expired touch_answers')

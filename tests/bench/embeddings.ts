@@ -1,8 +1,9 @@
 import { EMBED_BATCH_MAX } from "../../lib/inference/engine.ts";
 import { BATCH_TOKENS_MAX } from "../../lib/inference/embedding_batches.ts";
 import { WordSource } from "./client.ts";
+import { takeTurns } from "./rounds.ts";
 import { type Server, startRookery } from "./servers.ts";
-import { median } from "./table.ts";
+import { type Comparison, renderTable } from "./table.ts";
 
 /** The model that is measured, and its longest input. */
 export const EMBEDDING_MODEL = "all-minilm-l6-v2";
@@ -11,18 +12,23 @@ const TOKENS_MAX = 256;
 /** The onnxruntime that the npm package has inside, so that only what is around it differs. */
 const PYTHON_PACKAGES = ["onnxruntime==1.30.0", "tokenizers==0.23.3", "numpy==2.4.6"];
 
-interface Row {
-  label: string;
-  texts: number;
-  /** Invented words of one text; the model cuts at its longest input. */
-  words: number;
-}
+/** Which texts are embedded; the model cuts them at its longest input, of which chunks have more. */
+const TEXTS = {
+  // Enough texts for some seconds of work; words are invented ones.
+  chunks: { count: 64, words: 120 },
+  short: { count: 512, words: 3 },
+};
 
-/** Enough texts for some seconds of work. */
-const ROWS: readonly Row[] = [
-  { label: `chunks of ${TOKENS_MAX} tokens`, texts: 64, words: 120 },
-  { label: "texts of 3 words", texts: 512, words: 3 },
-];
+type Kind = keyof typeof TEXTS;
+
+const COMPARISON: Comparison<Kind> = {
+  own: "Rookery",
+  other: "Python",
+  rows: [
+    { label: `chunks of ${TOKENS_MAX} tokens`, key: "chunks", unit: "/s", divisor: 1, digits: 1 },
+    { label: "texts of 3 words", key: "short", unit: "/s", divisor: 1, digits: 1 },
+  ],
+};
 
 /** What embeds: texts in, seconds out. */
 type Embed = (texts: string[]) => Promise<number>;
@@ -39,38 +45,27 @@ export async function measureEmbeddings(folder: string, rounds: number): Promise
   const server = stack.use(await startRookery({ id: EMBEDDING_MODEL, path, embeds: true }, folder));
   const python = await providePython(`${folder}/python-embeddings`);
   const other = typeof python === "string" ? stack.use(new PythonEmbedder(python, path)) : null;
-  const rookery = (texts: string[]) => embedWithRookery(server, texts);
-  const lines = [`Python is left out: ${typeof python === "string" ? "" : python.missing}`];
-  if (other !== null) lines.splice(0, 1, `${PYTHON_PACKAGES.join(", ")}, batches as Rookery's.`);
-  lines.push("", "| | Rookery | Python | Rookery / Python | from – to |", "| --- | ---: | ---: | ---: | ---: |");
-  for (const row of ROWS) lines.push(await measureRow(row, { rookery, other: other?.embed ?? null, rounds }));
-  return lines.join("\n");
+  const own: Embed = (texts) => embedWithRookery(server, texts);
+  const measure = (embed: Embed) => (round: number) => measureTexts(embed, round);
+  const turns = { own: measure(own), other: other === null ? null : measure(other.embed) };
+  // The first round fills caches.
+  const [, ...measured] = await takeTurns(rounds + 1, turns);
+  const beside = typeof python === "string"
+    ? `${PYTHON_PACKAGES.join(", ")}, batches as Rookery's.`
+    : `Python is left out: ${python.missing}`;
+  return `${beside}\n\n${renderTable(measured, COMPARISON)}`;
 }
 
-async function measureRow(
-  { label, texts, words }: Row,
-  { rookery, other, rounds }: { rookery: Embed; other: Embed | null; rounds: number },
-): Promise<string> {
-  const own: number[] = [];
-  const others: number[] = [];
-  for (let round = 0; round <= rounds; round++) {
-    const source = new WordSource(`${label} ${round}`);
-    const work = Array.from({ length: texts }, () => source.take(words));
-    const measure = async (embed: Embed | null, speeds: number[]) => {
-      if (embed === null) return;
-      const seconds = await embed(work);
-      // The first round fills caches.
-      if (round > 0) speeds.push(texts / seconds);
-    };
-    if (round % 2 === 0) await measure(other, others);
-    await measure(rookery, own);
-    if (round % 2 === 1) await measure(other, others);
+/** Texts a second, of each kind; those of one round are the same for everybody. */
+async function measureTexts(embed: Embed, round: number): Promise<Record<Kind, number>> {
+  const speeds = { chunks: 0, short: 0 };
+  for (const kind of ["chunks", "short"] as const) {
+    const { count, words } = TEXTS[kind];
+    const source = new WordSource(`${kind} ${round}`);
+    const texts = Array.from({ length: count }, () => source.take(words));
+    speeds[kind] = count / await embed(texts);
   }
-  const show = (speed: number) => `${speed.toFixed(1)} /s`;
-  if (other === null) return `| ${label} | ${show(median(own))} | | | |`;
-  const ratios = own.map((speed, i) => speed / others[i]!);
-  const spread = `${Math.min(...ratios).toFixed(2)} – ${Math.max(...ratios).toFixed(2)}`;
-  return `| ${label} | ${show(median(own))} | ${show(median(others))} | ${median(ratios).toFixed(2)} | ${spread} |`;
+  return speeds;
 }
 
 async function embedWithRookery(server: Server, texts: string[]): Promise<number> {

@@ -7,17 +7,19 @@
  */
 import { parseArgs } from "node:util";
 import { EMBEDDING_MODEL, measureEmbeddings } from "./embeddings.ts";
-import { measureServer } from "./measure.ts";
+import { COMPARISON, measureServer } from "./measure.ts";
 import { provideRandomModel } from "./random_model.ts";
+import { takeTurns } from "./rounds.ts";
 import {
   llamaServerFlags,
   readServedContext,
   type ServedContext,
   type ServedModel,
+  type Server,
   startLlamaServer,
   startRookery,
 } from "./servers.ts";
-import { renderTable, type Round } from "./table.ts";
+import { renderTable } from "./table.ts";
 
 const STARTER = "smollm2-135m";
 const RANDOM = "random-3b";
@@ -57,17 +59,11 @@ async function measureModel(model: ServedModel, llamaServer: string | null, opti
   const rookery = stack.use(await startRookery(model, folder));
   const context = await readServedContext(rookery);
   const other = llamaServer === null ? null : stack.use(await startLlamaServer(model, llamaServer, context));
-  const rounds: Round[] = [];
-  for (let round = 1; round <= count; round++) {
-    const measure = async (server: typeof rookery) => await measureServer(server, model.id, { round, decodeOnly });
-    const early = round % 2 === 0 && other !== null ? await measure(other) : null;
-    const own = await measure(rookery);
-    const late = round % 2 === 1 && other !== null ? await measure(other) : null;
-    rounds.push({ rookery: own, other: early ?? late });
-  }
+  const measure = (server: Server) => (round: number) => measureServer(server, model.id, { round, decodeOnly });
+  const rounds = await takeTurns(count, { own: measure(rookery), other: other === null ? null : measure(other) });
   print(`\n### ${model.id}\n`);
   print(describeServing(context, llamaServer !== null));
-  print(`\n${renderTable(rounds)}`);
+  print(`\n${renderTable(rounds, COMPARISON)}`);
 }
 
 function describeServing(context: ServedContext, isPaired: boolean): string {

@@ -1,5 +1,6 @@
 import { Client, decodeSpeed, decodeSpeedTogether, firstMs, type Message, totalSpeed, WordSource } from "./client.ts";
 import type { Server } from "./servers.ts";
+import type { Comparison } from "./table.ts";
 
 const PREFILL_TOKENS = 1_500;
 const HISTORY_TOKENS = 2_000;
@@ -22,6 +23,29 @@ export interface Measurement {
   firstTokenAfterRestartMs: number;
   memoryBytes: number;
 }
+
+const SPEED = { unit: "tok/s", divisor: 1, digits: 1 } as const;
+const WAIT = { unit: "ms", divisor: 1, digits: 0 } as const;
+
+/** How measurements are shown. */
+export const COMPARISON: Comparison<keyof Measurement> = {
+  own: "Rookery",
+  other: "llama-server",
+  rows: [
+    { label: "decode, 1 stream", key: "decodeOne", ...SPEED },
+    { label: "decode, 2 streams", key: "decodeTwo", ...SPEED },
+    { label: "decode, 4 streams", key: "decodeFour", ...SPEED },
+    { label: "16 answers at once, in all", key: "decodeSixteen", ...SPEED },
+    { label: "decode, 1 stream, JSON by a schema", key: "decodeSchema", ...SPEED },
+    { label: "prefill, 1,500 tokens", key: "prefill", ...SPEED, digits: 0 },
+    { label: "first token, cold, 2,000 tokens", key: "firstTokenColdMs", ...WAIT },
+    { label: "first token, second turn", key: "firstTokenSecondTurnMs", ...WAIT },
+    { label: "first token, sibling branch", key: "firstTokenSiblingMs", ...WAIT },
+    { label: "first token, after 8 other conversations", key: "firstTokenAfterOthersMs", ...WAIT },
+    { label: "first token, after a restart", key: "firstTokenAfterRestartMs", ...WAIT },
+    { label: "resident memory", key: "memoryBytes", unit: "MB", divisor: 1e6, digits: 0 },
+  ],
+};
 
 /** JSON that goes on for longer than any answer here. */
 const PEOPLE = {

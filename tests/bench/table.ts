@@ -1,70 +1,49 @@
-import type { Measurement } from "./measure.ts";
+import { median, type Round } from "./rounds.ts";
 
-/** One round: what each server did, one right after the other. `other` is null when Rookery ran alone. */
-export interface Round {
-  rookery: Partial<Measurement>;
-  other: Partial<Measurement> | null;
-}
-
-interface Row {
+/** One line of a table: what is shown of the numbers called `key`. */
+export interface Row<Key extends string> {
   label: string;
-  key: keyof Measurement;
+  key: Key;
   unit: string;
+  /** What the number is divided by for its unit. */
   divisor: number;
   digits: number;
 }
 
-const SPEED = { unit: "tok/s", divisor: 1, digits: 1 } as const;
-const WAIT = { unit: "ms", divisor: 1, digits: 0 } as const;
-
-const ROWS: Row[] = [
-  { label: "decode, 1 stream", key: "decodeOne", ...SPEED },
-  { label: "decode, 2 streams", key: "decodeTwo", ...SPEED },
-  { label: "decode, 4 streams", key: "decodeFour", ...SPEED },
-  { label: "16 answers at once, in all", key: "decodeSixteen", ...SPEED },
-  { label: "decode, 1 stream, JSON by a schema", key: "decodeSchema", ...SPEED },
-  { label: "prefill, 1,500 tokens", key: "prefill", ...SPEED, digits: 0 },
-  { label: "first token, cold, 2,000 tokens", key: "firstTokenColdMs", ...WAIT },
-  { label: "first token, second turn", key: "firstTokenSecondTurnMs", ...WAIT },
-  { label: "first token, sibling branch", key: "firstTokenSiblingMs", ...WAIT },
-  { label: "first token, after 8 other conversations", key: "firstTokenAfterOthersMs", ...WAIT },
-  { label: "first token, after a restart", key: "firstTokenAfterRestartMs", ...WAIT },
-  { label: "resident memory", key: "memoryBytes", unit: "MB", divisor: 1e6, digits: 0 },
-];
-
-/** The middle of `values`; of an even number, the mean of the two in the middle. */
-export function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length / 2;
-  const [low, high] = [sorted[Math.ceil(half) - 1], sorted[Math.floor(half)]];
-  if (low === undefined || high === undefined) throw new RangeError("There is no median of nothing");
-  return (low + high) / 2;
+/** What a table compares. */
+export interface Comparison<Key extends string> {
+  /** Heading of the first column of numbers, and of the one beside it. */
+  own: string;
+  other: string;
+  rows: readonly Row<Key>[];
 }
 
-/** Renders the rounds of one model as Markdown: medians, and the median and the spread of the ratios within rounds. */
-export function renderTable(rounds: Round[]): string {
-  const isPaired = rounds.every(({ other }) => other !== null);
-  const header = isPaired
-    ? ["", "Rookery", "llama-server", "Rookery / llama-server", "from – to"]
-    : ["", "Rookery", "from – to"];
+/** What was measured; a row that is missing anywhere is left out of the table. */
+export type Numbers<Key extends string> = Partial<Record<Key, number>>;
+
+/** Renders rounds as Markdown: medians, and the median and the spread of the ratios within rounds. */
+export function renderTable<Key extends string>(
+  rounds: readonly Round<Numbers<Key>>[],
+  { own, other, rows }: Comparison<Key>,
+): string {
+  const isPaired = rounds.every((round) => round.other !== null);
+  const header = isPaired ? ["", own, other, `${own} / ${other}`, "from – to"] : ["", own, "from – to"];
   const lines = [header, ["---", ...header.slice(1).map(() => "---:")]];
-  const measured = ROWS.filter(({ key }) => rounds.every(({ rookery }) => rookery[key] !== undefined));
+  const measured = rows.filter(({ key }) => rounds.every((round) => round.own[key] !== undefined));
   for (const row of measured) lines.push(isPaired ? renderPaired(row, rounds) : renderAlone(row, rounds));
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
-function renderPaired(row: Row, rounds: Round[]): string[] {
-  const pairs = rounds.flatMap(({ rookery, other }) =>
-    other === null ? [] : [[rookery[row.key]!, other[row.key]!] as const]
-  );
+function renderPaired<Key extends string>(row: Row<Key>, rounds: readonly Round<Numbers<Key>>[]): string[] {
+  const pairs = rounds.flatMap(({ own, other }) => other === null ? [] : [[own[row.key]!, other[row.key]!] as const]);
   const ratios = pairs.map(([own, other]) => own / other);
   const spread = `${Math.min(...ratios).toFixed(2)} – ${Math.max(...ratios).toFixed(2)}`;
   const values = [median(pairs.map(([own]) => own)), median(pairs.map(([, other]) => other))];
   return [row.label, ...values.map((value) => format(value, row)), median(ratios).toFixed(2), spread];
 }
 
-function renderAlone(row: Row, rounds: Round[]): string[] {
-  const values = rounds.map(({ rookery }) => rookery[row.key]!);
+function renderAlone<Key extends string>(row: Row<Key>, rounds: readonly Round<Numbers<Key>>[]): string[] {
+  const values = rounds.map(({ own }) => own[row.key]!);
   return [
     row.label,
     format(median(values), row),
@@ -72,7 +51,7 @@ function renderAlone(row: Row, rounds: Round[]): string[] {
   ];
 }
 
-function format(value: number, { unit, divisor, digits }: Row): string {
+function format(value: number, { unit, divisor, digits }: Omit<Row<string>, "key">): string {
   const fixed = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return `${(value / divisor).toLocaleString("en-US", fixed)} ${unit}`;
 }

@@ -1,45 +1,38 @@
 import assert from "node:assert/strict";
-import type { Measurement } from "./measure.ts";
-import { median, renderTable } from "./table.ts";
+import { type Comparison, renderTable } from "./table.ts";
 
-function measurementOf(decodeOne: number): Measurement {
-  return {
-    decodeOne,
-    decodeTwo: 100,
-    decodeFour: 100,
-    decodeSixteen: 100,
-    decodeSchema: 100,
-    prefill: 500,
-    firstTokenColdMs: 2000,
-    firstTokenSecondTurnMs: 100,
-    firstTokenSiblingMs: 100,
-    firstTokenAfterOthersMs: 100,
-    firstTokenAfterRestartMs: 100,
-    memoryBytes: 600e6,
-  };
-}
-
-Deno.test("median() takes the middle, and of an even number the mean of the middle two", () => {
-  assert.equal(median([9, 1, 5]), 5);
-  assert.equal(median([1, 9, 5, 6]), 5.5);
-  assert.throws(() => median([]), RangeError);
-});
+const COMPARISON: Comparison<"speed" | "memoryBytes"> = {
+  own: "Rookery",
+  other: "llama-server",
+  rows: [
+    { label: "decode, 1 stream", key: "speed", unit: "tok/s", divisor: 1, digits: 1 },
+    { label: "resident memory", key: "memoryBytes", unit: "MB", divisor: 1e6, digits: 0 },
+  ],
+};
 
 Deno.test("renderTable() compares within rounds, not the medians of both", () => {
   const rounds = [[100, 50], [100, 100], [10, 100]].map(([own, other]) => ({
-    rookery: measurementOf(own ?? 0),
-    other: measurementOf(other ?? 0),
+    own: { speed: own!, memoryBytes: 1600e6 },
+    other: { speed: other!, memoryBytes: 800e6 },
   }));
-  const lines = renderTable(rounds).split("\n");
-  const [header, decode, prefill, memory] = [0, 2, 7, 13].map((index) => lines[index]);
-  assert.equal(header, "|  | Rookery | llama-server | Rookery / llama-server | from – to |");
-  assert.equal(decode, "| decode, 1 stream | 100.0 tok/s | 100.0 tok/s | 1.00 | 0.10 – 2.00 |");
-  assert.equal(prefill, "| prefill, 1,500 tokens | 500 tok/s | 500 tok/s | 1.00 | 1.00 – 1.00 |");
-  assert.equal(memory, "| resident memory | 600 MB | 600 MB | 1.00 | 1.00 – 1.00 |");
+  assert.deepEqual(renderTable(rounds, COMPARISON).split("\n"), [
+    "|  | Rookery | llama-server | Rookery / llama-server | from – to |",
+    "| --- | ---: | ---: | ---: | ---: |",
+    "| decode, 1 stream | 100.0 tok/s | 100.0 tok/s | 1.00 | 0.10 – 2.00 |",
+    "| resident memory | 1,600 MB | 800 MB | 2.00 | 2.00 – 2.00 |",
+  ]);
 });
 
-Deno.test("renderTable() shows Rookery's own numbers when nothing is beside it", () => {
-  const lines = renderTable([80, 100, 90].map((own) => ({ rookery: measurementOf(own), other: null }))).split("\n");
+Deno.test("renderTable() shows one's own numbers when nothing is beside it", () => {
+  const rounds = [80, 100, 90].map((speed) => ({ own: { speed, memoryBytes: 1e6 }, other: null }));
+  const lines = renderTable(rounds, COMPARISON).split("\n");
   assert.equal(lines[0], "|  | Rookery | from – to |");
   assert.equal(lines[2], "| decode, 1 stream | 90.0 tok/s | 80.0 tok/s – 100.0 tok/s |");
+});
+
+Deno.test("renderTable() takes its headings from what is compared, and leaves out what was not measured", () => {
+  const rounds = [{ own: { memoryBytes: 3e6 }, other: { memoryBytes: 2e6 } }];
+  const lines = renderTable(rounds, { ...COMPARISON, own: "embedded", other: "Postgres" }).split("\n");
+  assert.equal(lines[0], "|  | embedded | Postgres | embedded / Postgres | from – to |");
+  assert.deepEqual(lines.slice(2), ["| resident memory | 3 MB | 2 MB | 1.50 | 1.50 – 1.50 |"]);
 });
