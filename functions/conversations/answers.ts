@@ -65,7 +65,8 @@ export function addAnswers(app: App, parts: AnswerParts): void {
   });
 
   app.openapi(routes.follow, async (c) => {
-    const afterSeq = c.req.valid("query").after ?? readLastEventId(c.req.header("last-event-id"));
+    // A browser's EventSource that comes back asks for the same address as before, and tells in the header how far it was.
+    const afterSeq = readLastEventId(c.req.header("last-event-id")) ?? c.req.valid("query").after ?? 0;
     const place = toPlace(c.req.valid("param"));
     const stream = await openEvents(c, parts, { ...place, caller: requireCaller(c, database), afterSeq });
     // To a browser's EventSource this says that it need not come back.
@@ -112,8 +113,8 @@ async function* toPayloads(
   for await (const { seq, event } of events) yield { seq, payload: event };
 }
 
-function readLastEventId(header: string | undefined): number {
-  if (header === undefined || header === "") return 0;
+function readLastEventId(header: string | undefined): number | null {
+  if (header === undefined || header === "") return null;
   if (/^\d{1,15}$/.test(header)) return Number(header);
   throw new DomainError("invalid_request", 'Invalid value of "Last-Event-ID": expected the id of an event', {
     param: "Last-Event-ID",

@@ -63,6 +63,9 @@ Deno.test("A page that is closed in the middle of an answer stops nothing, and f
     [2, "two"],
     [3, "complete"],
   ]);
+  const both = { headers: { ...headers, "last-event-id": "2" } };
+  const again = await Array.fromAsync(readEvents(await fetch(`${url}/${answerId}/events?after=1`, both)));
+  assert.deepEqual(again.map(({ id }) => id), [3]);
   const over = await fetch(`${url}/${answerId}/events`, { headers: { ...headers, "last-event-id": "3" } });
   assert.equal(over.status, 204);
   await over.body?.cancel();
