@@ -9,7 +9,7 @@ export interface Chunk {
 }
 
 /** An event of an answer that adds to it. */
-export type PieceEvent = Exclude<AnswerEvent, { type: "done" }>;
+export type PieceEvent = Exclude<AnswerEvent, { type: "whole" | "done" }>;
 
 /** Most chunks that are stored at once: app.append_chunks takes 1,000. */
 const BATCH_CHUNKS_MAX = 500;
