@@ -1,0 +1,227 @@
+/** What Supabase's Studio shows of our database, as its back end tells it, against what Postgres' own catalogue says. */
+import assert from "node:assert/strict";
+import type { PostgresDatabase } from "../../lib/database/postgres.ts";
+import { readProjectBlueprint } from "../fixtures/database.ts";
+import { openPostgresServer } from "../fixtures/postgres_database.ts";
+import { StudioBackEnd } from "../fixtures/studio.ts";
+import { skipUnless, testPostgres, testStudio } from "../prerequisites.ts";
+
+const TITLE = "Supabase's Studio reads the database";
+const OURS = "included_schemas=public,app";
+
+/** Pages whose content is Postgres' own, or nothing here; each answers with a list all the same. */
+const OTHER_PAGES = [
+  "/views",
+  "/materialized-views",
+  "/foreign-tables",
+  "/types",
+  "/extensions",
+  "/publications",
+  "/config",
+  "/indexes",
+  "/column-privileges",
+  "/table-privileges",
+];
+
+interface Table {
+  schema: string;
+  name: string;
+  rls_enabled: boolean;
+  primary_keys: { name: string }[];
+  columns: { name: string; data_type: string; is_nullable: boolean; default_value: string | null }[];
+  relationships: { constraint_name: string; source_schema: string; source_table_name: string }[];
+}
+
+interface Role {
+  name: string;
+  is_superuser: boolean;
+  can_login: boolean;
+  can_bypass_rls: boolean;
+}
+
+interface Procedure {
+  schema: string;
+  name: string;
+  argument_types: string;
+  return_type: string;
+  language: string;
+  security_definer: boolean;
+}
+
+interface Trigger {
+  schema: string;
+  table: string;
+  name: string;
+}
+
+/** A table's columns one by one, in the words of information_schema. */
+const COLUMNS = `
+  select concat_ws(' ', table_schema || '.' || table_name, column_name, data_type,
+    case is_nullable when 'NO' then 'not null' end, 'default ' || column_default) as told
+  from information_schema.columns
+  where (table_schema, table_name) in (
+    select table_schema, table_name from information_schema.tables
+    where table_schema in ('public', 'app') and table_type = 'BASE TABLE'
+  )`;
+
+const PRIMARY_KEYS = `
+  select concat_ws(' ', table_schema || '.' || table_name, string_agg(column_name, ' ' order by ordinal_position)) as told
+  from information_schema.key_column_usage
+  join information_schema.table_constraints using (constraint_schema, constraint_name, table_schema, table_name)
+  where constraint_type = 'PRIMARY KEY' and table_schema in ('public', 'app')
+  group by table_schema, table_name`;
+
+/** Of each table what refers to it, and what it refers to. */
+const RELATIONSHIPS = `
+  select distinct nspname || '.' || relname || ' ' || conname as told
+  from pg_constraint
+  join pg_class on pg_class.oid in (conrelid, confrelid)
+  join pg_namespace on pg_namespace.oid = relnamespace
+  where contype = 'f' and nspname in ('public', 'app')`;
+
+const POLICIES = `
+  select schemaname as schema, tablename as table, policyname as name, permissive as action, roles::text[] as roles,
+    cmd as command, qual as definition, with_check as check
+  from pg_policies where schemaname in ('public', 'app')`;
+
+const FUNCTIONS = `
+  select concat_ws(' ', nspname || '.' || proname || '(' || pg_get_function_arguments(pg_proc.oid) || ')',
+    'returns', pg_get_function_result(pg_proc.oid), lanname, case when prosecdef then 'security definer' end) as told
+  from pg_proc
+  join pg_namespace on pg_namespace.oid = pronamespace
+  join pg_language on pg_language.oid = prolang
+  where nspname in ('public', 'app') and prokind = 'f'`;
+
+/** Without those on truncate (32 in `tgtype`): information_schema, which Studio's back end asks, leaves them out. */
+const TRIGGERS = `
+  select nspname || '.' || relname || ' ' || tgname as told
+  from pg_trigger
+  join pg_class on pg_class.oid = tgrelid
+  join pg_namespace on pg_namespace.oid = relnamespace
+  where nspname in ('public', 'app') and not tgisinternal and tgtype & 32 = 0`;
+
+skipUnless(testPostgres("16"), TITLE, (programs) =>
+  skipUnless(testStudio(), TITLE, (program) => {
+    const server = openPostgresServer(programs);
+    let database: PostgresDatabase;
+    let studio: StudioBackEnd;
+
+    Deno.test.beforeAll(async () => {
+      database = await server.openMigrated();
+      const [here] = await query<{ name: string }>("select current_database() as name");
+      studio = await StudioBackEnd.start(program, server.server().url(here!.name));
+    });
+    Deno.test.afterAll(async () => {
+      await studio?.[Symbol.asyncDispose]();
+      await database?.[Symbol.asyncDispose]();
+    });
+
+    function query<Row extends object>(text: string): Promise<Row[]> {
+      return database.asOwner((session) => session.query<Row>(text));
+    }
+
+    /** What the catalogue says in column `told`, sorted. */
+    async function readTold(text: string): Promise<string[]> {
+      const told = (await query<{ told: string }>(text)).map((row) => row.told).sort();
+      assert.notDeepEqual(told, [], text);
+      return told;
+    }
+
+    async function ask<Row>(path: string, body: unknown = null): Promise<Row[]> {
+      const response = await studio.ask(path, body);
+      const text = await response.text();
+      assert.equal(response.status, 200, `${path}: ${text}`);
+      assert.match(response.headers.get("content-type") ?? "", /^application\/json/);
+      const rows: Row[] = JSON.parse(text);
+      assert.ok(Array.isArray(rows), path);
+      return rows;
+    }
+
+    Deno.test("Studio lists our schemas, and the roles of Supabase without more rights than they need", async () => {
+      const schemas = (await ask<{ name: string }>("/schemas")).map(({ name }) => name);
+      for (const name of ["public", "app", "auth", "extensions", "supabase_migrations"]) {
+        assert.ok(schemas.includes(name), `${name} is not in ${schemas}`);
+      }
+      const roles = new Map((await ask<Role>("/roles")).map((role) => [role.name, role]));
+      for (const name of ["anon", "authenticated", "service_role", "authenticator"]) {
+        const { is_superuser, can_login, can_bypass_rls } = roles.get(name)!;
+        assert.deepEqual([is_superuser, can_login, can_bypass_rls], [false, false, false], name);
+      }
+    });
+
+    Deno.test("Studio shows every table of the migrations, each with row level security and its key", async () => {
+      const tables = await ask<Table>(`/tables?${OURS}`);
+      const { migrations } = await readProjectBlueprint();
+      const made = migrations.flatMap(({ text }) =>
+        [...text.matchAll(/^create table (\S+) \(/gm)].map(([, name]) => name)
+      );
+      assert.ok(made.length > 0);
+      assert.deepEqual(tables.map(({ schema, name }) => `${schema}.${name}`).sort(), made.sort());
+      assert.deepEqual(tables.filter((table) => !table.rls_enabled), []);
+      const keys = tables.map(({ schema, name, primary_keys }) =>
+        [`${schema}.${name}`, ...primary_keys.map((column) => column.name)].join(" ")
+      );
+      assert.deepEqual(keys.sort(), await readTold(PRIMARY_KEYS));
+    });
+
+    Deno.test("Studio shows every column as it is, and what refers to what", async () => {
+      const tables = await ask<Table>(`/tables?${OURS}`);
+      const columns = tables.flatMap(({ schema, name: table, columns }) =>
+        columns.map(({ name, data_type, is_nullable, default_value }) =>
+          [
+            `${schema}.${table} ${name} ${data_type}`,
+            ...(is_nullable ? [] : ["not null"]),
+            ...(default_value === null ? [] : [`default ${default_value}`]),
+          ].join(" ")
+        )
+      );
+      assert.deepEqual(columns.sort(), await readTold(COLUMNS));
+      // A key of two columns is told as each with each of the other side.
+      const relationships = new Set(tables.flatMap(({ schema, name, relationships }) =>
+        relationships.map(({ constraint_name }) => `${schema}.${name} ${constraint_name}`)
+      ));
+      assert.deepEqual([...relationships].sort(), await readTold(RELATIONSHIPS));
+    });
+
+    Deno.test("Studio shows every policy: for whom, for what, and its conditions", async () => {
+      const shown = (await ask<Record<string, unknown>>(`/policies?${OURS}`)).map((
+        { id: _, table_id: __, ...policy },
+      ) =>
+        policy
+      );
+      const policies = await query<Record<string, unknown>>(POLICIES);
+      assert.ok(policies.length > 0);
+      const byName = (rows: Record<string, unknown>[]) =>
+        new Map(rows.map((row) => [`${row.schema}.${row.table} ${row.name}`, row]));
+      assert.deepEqual(byName(shown), byName(policies));
+    });
+
+    Deno.test("Studio shows every procedure with what it takes and gives, and every trigger", async () => {
+      const functions = (await ask<Procedure>(`/functions?${OURS}`)).map((shown) =>
+        [
+          `${shown.schema}.${shown.name}(${shown.argument_types}) returns ${shown.return_type} ${shown.language}`,
+          ...(shown.security_definer ? ["security definer"] : []),
+        ].join(" ")
+      );
+      assert.deepEqual(functions.sort(), await readTold(FUNCTIONS));
+      const triggers = (await ask<Trigger>(`/triggers?${OURS}`)).map(({ schema, table, name }) =>
+        `${schema}.${table} ${name}`
+      );
+      assert.deepEqual(triggers.sort(), await readTold(TRIGGERS));
+    });
+
+    for (const page of OTHER_PAGES) {
+      Deno.test(`Studio has its page ${page}`, async () => {
+        await ask(page);
+      });
+    }
+
+    Deno.test("Studio's editor runs statements, and its generator knows the types of every public table", async () => {
+      const [row] = await ask<{ said: string }>("/query", { query: "select app.uuid_v7()::text as said" });
+      assert.match(row?.said ?? "", /^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+      const types = await (await studio.ask("/generators/typescript?included_schemas=public")).text();
+      for (const { name } of await ask<Table>("/tables?included_schemas=public")) {
+        assert.match(types, new RegExp(`^ +${name}: \\{\n +Row: `, "m"));
+      }
+    });
+  }));
