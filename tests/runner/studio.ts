@@ -12,7 +12,7 @@ const QUIETLY = ["--ignore-scripts", "--no-save", "--no-package-lock", "--no-aud
 /**
  * Puts Studio's back end into `<folder>/node_modules`, once.
  *
- * @throws {Error} with npm's own words when it cannot be had.
+ * @throws {Error} with npm's own sentence when it cannot be had.
  */
 export async function provideStudio(folder: string): Promise<void> {
   if (await readVersion(folder) === VERSION) return;
@@ -41,8 +41,7 @@ async function readVersion(folder: string): Promise<string | null> {
 async function runNpm(...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command("npm", { args, stdin: "null", stdout: "null" }).output();
   if (success) return;
-  const lines = new TextDecoder().decode(stderr).trim().split("\n").map((line) =>
-    line.replace(/^npm (error|ERR!) ?/, "")
-  );
-  throw new Error(lines.join(" "));
+  const lines = new TextDecoder().decode(stderr).split("\n").map((line) => line.replace(/^npm (error|ERR!) ?/, ""));
+  // Codes come first, then the sentence, then where in npm's own code it was and what one might try.
+  throw new Error(lines.find((line) => line !== "" && !/^(code|syscall|errno) /.test(line))?.trim() ?? "npm failed");
 }
