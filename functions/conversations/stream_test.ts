@@ -122,6 +122,35 @@ Deno.test("An answer that cannot be made ends its stream with the reason; an unk
   assert.equal((await get("ada", `GET /${id}/messages`)).data.length, before);
 });
 
+Deno.test("An account has so many streams open and no more, posts nothing for one too many, and holds up nobody", async () => {
+  await using test = await openTestApp();
+  const { ask, get, engine } = test;
+  const id = await begin(test);
+  engine.enqueue("a", { wait: forever });
+  const { answerId } = await get("ada", `POST /${id}/messages`, { parentId: null, content: "hi" });
+  const path = `/${id}/messages/${answerId}/events`;
+  await get("ada", `POST /${id}/members`, { email: "bob@example.org", role: "reader" });
+  const open = await Promise.all(Array.from({ length: 64 }, () => ask("ada", `GET ${path}`)));
+  assert.deepEqual([...new Set(open.map(({ status }) => status))], [200]);
+  const refused = [
+    await ask("ada", `GET ${path}`),
+    await ask("ada", `POST /${id}/messages`, { parentId: null, content: "one too many" }, STREAM),
+  ];
+  for (const response of refused) {
+    assert.equal(response.status, 429);
+    assert.partialDeepStrictEqual(await response.json(), { error: { code: "queue_full" } });
+  }
+  assert.equal((await get("ada", `GET /${id}/messages`)).data.length, 2);
+  const bob = await ask("bob", `GET ${path}`);
+  assert.equal(bob.status, 200);
+  await open[0]!.body!.cancel();
+  const head = await ask("ada", `HEAD ${path}`);
+  assert.equal(head.status, 200);
+  open[0] = await ask("ada", `GET ${path}`);
+  assert.equal(open[0].status, 200);
+  await Promise.all([...open, bob].map((response) => response.body!.cancel()));
+});
+
 Deno.test("A stream that its reader may follow no longer ends with an error instead of done", async () => {
   await using test = await openTestApp();
   const { ask, get, engine, bob } = test;

@@ -53,7 +53,7 @@ async function* follow(
   const { feed, signal } = options;
   let { afterSeq } = options;
   // The watch says at once that something may have changed: it may have, since `first` was read.
-  using watch = feed.watch(options);
+  using watch = feed.watch({ ...options, userId: caller.claims.sub });
   for (let news = first; !signal.aborted; news = await readNews(caller, { ...options, afterSeq })) {
     for (const numbered of news.events) {
       yield numbered;
