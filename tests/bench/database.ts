@@ -18,9 +18,8 @@ const EMAIL = "ada@example.org";
 const MESSAGE_WORDS = 40;
 const RARE_WORD = "capercaillie";
 
-/** Messages of each of the many conversations; the rare word is in one of every so many conversations. */
+/** Messages of each of the many conversations. */
 const SHORT_MESSAGES = 4;
-const RARE_EVERY = 50;
 
 /** Who posts at the same time. */
 const WRITERS = 8;
@@ -34,6 +33,8 @@ export interface DatabaseSizes {
   /** Messages of the long conversation, all of one branch. */
   longMessages: number;
   conversations: number;
+  /** One of so many short conversations has the word that is searched for. */
+  rareEvery: number;
   /** Messages that one writer posts in a turn, and each of several at once. */
   posts: number;
   postsTogether: number;
@@ -45,9 +46,10 @@ export interface DatabaseSizes {
 export const SIZES: DatabaseSizes = {
   longMessages: 10_000,
   conversations: 1_000,
+  rareEvery: 50,
   posts: 60,
   postsTogether: 15,
-  repeats: 5,
+  repeats: 9,
 };
 
 /** What one home did in one turn; times in milliseconds, speeds in messages a second. */
@@ -134,7 +136,7 @@ export async function furnish(home: Home, sizes: DatabaseSizes): Promise<Furnish
   // As if somebody had been there last.
   await guest.get(home, `PUT ${long}/branch`, { leafId: messages.at(-1)!.id });
   for (let made = 0; made < sizes.conversations - 1; made++) {
-    await importOne(makeConversation(words, { messages: SHORT_MESSAGES, isRare: made % RARE_EVERY === 0 }));
+    await importOne(makeConversation(words, { messages: SHORT_MESSAGES, isRare: made % sizes.rareEvery === 0 }));
   }
   return { home, long };
 }
@@ -190,7 +192,7 @@ export async function measureHome({ home, long }: FurnishedHome, sizes: Database
     listMs: await measure(() => get(`${ROOT}?limit=${PAGE_ITEMS}`)),
     searchMs: await measure(async () => {
       const { data } = await get(`${ROOT}?search=${RARE_WORD}&limit=${PAGE_ITEMS}`);
-      requireCount(data.length, Math.ceil((sizes.conversations - 1) / RARE_EVERY));
+      requireCount(data.length, Math.ceil((sizes.conversations - 1) / sizes.rareEvery));
     }),
   };
 }
