@@ -84,7 +84,6 @@ export function addAnswers(app: App, answerParts: AnswerParts): void {
   });
 
   app.openapi(routes.follow, async (c) => {
-    // A browser's EventSource that comes back asks for the same address as before, and tells in the header how far it was.
     const afterSeq = readLastEventId(c.req.header("last-event-id")) ?? c.req.valid("query").after ?? 0;
     const place = toPlace(c.req.valid("param"));
     const caller = requireCaller(c, database);
@@ -170,6 +169,7 @@ async function* toPayloads(
   for await (const { seq, event } of events) yield { seq, payload: event };
 }
 
+/** Goes before the address: a browser's EventSource that comes back asks for the same one as before. */
 function readLastEventId(header: string | undefined): number | null {
   if (header === undefined || header === "") return null;
   if (/^\d{1,15}$/.test(header)) return Number(header);
