@@ -195,8 +195,8 @@ async function live(place: Place, parts: Parts): Promise<void> {
   const inference = joinModels(place, models);
   const own = nameUrl(settings.host, door.port, { tls: tls !== null });
   const url = settings.publicUrl ?? own;
-  // A certificate is for a name. Behind a proxy the operator, who is here, needs no detour.
-  const address = { url: tls === null ? own : url, cert: tls?.cert ?? null };
+  // The operator is here, and needs no detour by the name that others use.
+  const address = { url: own, cert: tls?.cert ?? null };
   let house: House | null = null;
   try {
     house = await openHouse({ settings, folder, database, inference, address, log });

@@ -1,4 +1,10 @@
 import assert from "node:assert/strict";
+import { openPglite } from "./lib/database/pglite.ts";
+import { silentLogger } from "./lib/log.ts";
+import { askOperator } from "./lib/runtime/ask_operator.ts";
+import { nameDataFolder } from "./lib/runtime/data_folder.ts";
+import { readOperator } from "./lib/runtime/operator.ts";
+import { makeCertificate } from "./tests/fixtures/certificate.ts";
 import { placeDatabase, storeOneThread } from "./tests/fixtures/lasting_rookery.ts";
 import { makeModel } from "./tests/fixtures/models.ts";
 import { isRunning, until } from "./tests/fixtures/processes.ts";
@@ -128,6 +134,7 @@ skipUnless(testModel("smollm2-135m"), "Rookery serves, drains and leaves nothing
   testEnds(modelPath);
   testSuddenEnds(modelPath);
   testTroubles(modelPath);
+  testTls(modelPath);
 });
 
 function testEnds(modelPath: string): void {
@@ -238,6 +245,19 @@ function testTroubles(modelPath: string): void {
     });
   });
 
+  Deno.test("Rookery says that a newer one wrote its data, with code 8", async () => {
+    await withModel(modelPath, async (env, data) => {
+      {
+        await using database = await openPglite({ folder: `${data}/database`, upkeepMs: null, log: silentLogger });
+        const later =
+          "insert into supabase_migrations.rookery_checksums (version, sha256) values ('29990101000000', 'x')";
+        await database.asOwner((session) => session.query(later));
+      }
+      const says = /^Cannot use this data: it was written by a newer Rookery \(migration 29990101000000\); /m;
+      await assertRefused(env, { code: 8, says });
+    });
+  });
+
   Deno.test("a terminal that is closed does not keep Rookery from ending well", async () => {
     await withModel(modelPath, async (env) => {
       await using runtime = new Runtime(env);
@@ -247,6 +267,48 @@ function testTroubles(modelPath: string): void {
       runtime.signal("SIGTERM");
       assert.equal(await runtime.exitCode(), 0);
       assert.equal(await isRunning(worker), false);
+    });
+  });
+}
+
+/** Makes the first account and logs in; returns the cookies that come with it. */
+async function logIn(url: string, { client, token }: { client: Deno.HttpClient; token: string }): Promise<string[]> {
+  const headers = { "content-type": "application/json" };
+  const account = { email: "ada@example.org", password: "lavender over the chimney" };
+  const ask = (name: string, body: object) =>
+    fetch(`${url}/api/auth/${name}`, { method: "POST", client, headers, body: JSON.stringify(body) });
+  const signedUp = await ask("signup", { ...account, token });
+  assert.equal(signedUp.status, 202, await signedUp.text());
+  const loggedIn = await ask("login", account);
+  assert.equal(loggedIn.status, 200, await loggedIn.text());
+  return loggedIn.headers.getSetCookie();
+}
+
+function testTls(modelPath: string): void {
+  Deno.test("Rookery with a certificate speaks TLS alone, its cookies are Secure, and its operator is let in", async () => {
+    await withModel(modelPath, async (env, data) => {
+      const { cert, key } = makeCertificate();
+      const [TLS_CERT, TLS_KEY] = [`${data}/cert.pem`, `${data}/key.pem`];
+      await Deno.writeTextFile(TLS_CERT, cert);
+      await Deno.writeTextFile(TLS_KEY, key);
+      const PUBLIC_URL = "https://rookery.example.org";
+      await using runtime = new Runtime({ ...env, TLS_CERT, TLS_KEY, PUBLIC_URL });
+      assert.equal(await runtime.ready(), PUBLIC_URL);
+      const note = await readOperator(nameDataFolder(data));
+      const url = note!.url.replace(/\/$/, "");
+      assert.match(url, /^https:\/\/127\.0\.0\.1:\d+$/);
+      using client = Deno.createHttpClient({ caCerts: [cert] });
+      const FIRST = /"token": "([^"]+)"/;
+      await until(() => FIRST.test(runtime.output));
+      const cookies = await logIn(url, { client, token: FIRST.exec(runtime.output)![1]! });
+      assert.ok(cookies.length > 0);
+      for (const cookie of cookies) assert.match(cookie, /^__Host-rookery_\w+=.*; HttpOnly; Secure; /);
+      await assert.rejects(fetch(url.replace("https:", "http:")), TypeError);
+      const question = { method: "POST", path: "/api/admin/database/backups", timeoutMs: 60_000 };
+      const backup = await askOperator(note!, question);
+      assert.equal(backup.status, 201, backup.text);
+      runtime.signal("SIGTERM");
+      assert.equal(await runtime.exitCode(), 0, runtime.output);
     });
   });
 }

@@ -162,17 +162,22 @@ function makeInput(fuzzer: Fuzzer, name: string, { parameters = [], requestBody 
   const [method = "", template = ""] = name.split(" ");
   fuzzer.begin();
   const query = new URLSearchParams();
+  const headers = new Headers();
   let path = template;
   for (const { name: param, in: place, schema = {} } of parameters) {
     // What is no text of Unicode cannot be in an address.
     const text = fuzzer.text(param, schema).toWellFormed();
     if (place === "path") path = path.replace(`{${param}}`, encodeURIComponent(text) || "%20");
-    else if (fuzzer.sends()) query.set(param, text);
+    else if (!fuzzer.sends()) continue;
+    else if (place === "query") query.set(param, text);
+    // Nor can a line break be in a header, or what is no byte.
+    else headers.set(param, text.replace(/[^\x20-\x7e\xa0-\xff]/g, ""));
   }
   if (query.size > 0) path += `?${query}`;
   const [type, content] = Object.entries(requestBody?.content ?? {})[0] ?? [];
   const body = content === undefined ? {} : { body: fuzzer.body(content.schema) };
-  return { method, path, ...body, headers: type === undefined ? {} : { "content-type": type } };
+  if (type !== undefined) headers.set("content-type", type);
+  return { method, path, ...body, headers: Object.fromEntries(headers) };
 }
 
 /** Makes a conversation with a message, and tells their ids by the names that parameters have. */

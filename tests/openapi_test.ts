@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { JsonSchema } from "../lib/contracts/chat.ts";
 import { createValidator } from "../lib/schema/validate.ts";
 import { readJson } from "./fixtures/http.ts";
-import { openWholeHouse } from "./fixtures/whole_house.ts";
+import { openWholeHouse, type WholeHouse } from "./fixtures/whole_house.ts";
 
 /** What is looked at of a schema here. */
 type Schema = { [keyword: string]: unknown };
@@ -12,6 +12,7 @@ type Content = Record<string, { schema: Schema }>;
 
 /** The parts of an OpenAPI document that are looked at here. */
 interface Operation {
+  parameters?: { name: string; in: string; schema: Schema }[];
   summary?: string;
   requestBody?: { content: Content };
   responses: Record<string, { description: string; content?: Content }>;
@@ -82,6 +83,29 @@ function findExample(body: Schema): unknown {
   return Object.fromEntries(examples.map(([name, field]) => [name, field["example"]]));
 }
 
+/** The `data` of the events with which a message is answered, and with which its answer is followed from `after` on. */
+async function streamAnswer(house: WholeHouse, after: string): Promise<{ posted: unknown[]; followed: unknown[] }> {
+  const { engine } = house.inference;
+  const [call] = [{ type: "tool_call" as const, index: 0, id: "call_1", name: "look", arguments: "{}" }];
+  engine.enqueue("Coots", { type: "reasoning", text: "hm" }, call);
+  const ada = house.visit();
+  await ada.join("ada@example.org");
+  const { id } = await readJson(await ada.post("/api/conversations", {}));
+  const path = `/api/conversations/${id}/messages`;
+  const headers = { accept: "text/event-stream" };
+  const body = JSON.stringify({ parentId: null, content: "Which birds?" });
+  const posted = await readData(await ada.send("POST", path, { body, headers }));
+  const { answerId } = posted[0] as { answerId: string };
+  const back = { headers: { "Last-Event-ID": after } };
+  return { posted, followed: await readData(await ada.send("GET", `${path}/${answerId}/events`, back)) };
+}
+
+async function readData(response: Response): Promise<unknown[]> {
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  return [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data!));
+}
+
 Deno.test("/openapi.json", async (t) => {
   await using house = await openWholeHouse();
   const document = await readJson(await house.visit().get("/openapi.json"));
@@ -113,6 +137,24 @@ Deno.test("/openapi.json", async (t) => {
       examples++;
     }
     assert.ok(examples > 35, `${examples} are not all`);
+  });
+
+  await t.step("says what the events of an answer are, and that whoever comes back tells the last one", async () => {
+    const post = operations.get("POST /api/conversations/{id}/messages")!;
+    const follow = operations.get("GET /api/conversations/{id}/messages/{messageId}/events")!;
+    const { schema: id } = follow.parameters!.find((each) => each.name === "Last-Event-ID" && each.in === "header")!;
+    assert.match("12", new RegExp(id["pattern"] as string));
+    const check = createValidator(document as JsonSchema);
+    const { posted, followed } = await streamAnswer(house, "1");
+    assert.equal(followed.length, posted.length - 2);
+    for (const [operation, events] of [[post, posted], [follow, followed]] as const) {
+      const { schema } = operation.responses["200"]!.content!["text/event-stream"]!;
+      for (const event of events) assert.equal(check(event, schema as JsonSchema), null, JSON.stringify(event));
+      assert.notEqual(check({ type: "text", words: "x" }, schema as JsonSchema), null);
+    }
+    const types = (events: unknown[]) => events.map((event) => (event as { type: string }).type);
+    assert.deepEqual(types(posted), ["posted", "text", "reasoning", "tool_call", "done"]);
+    assert.ok("AnswerEvent" in schemas);
   });
 
   await t.step("refers to no schema that it does not hold", () => {

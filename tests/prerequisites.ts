@@ -44,6 +44,15 @@ export function testPostgres(version: "16" | "18"): Prerequisite<string> {
   return { missing: `there is no Postgres ${version} in ROOKERY_TEST_POSTGRES` };
 }
 
+/** The program of Studio's back end in `ROOKERY_TEST_STUDIO`, which `deno task test` sets; Node runs it. */
+export function testStudio(): Prerequisite<string> {
+  const folder = (Deno.env.get("ROOKERY_TEST_STUDIO") ?? "").replace(/\/$/, "");
+  if (folder === "") return { missing: "ROOKERY_TEST_STUDIO is not set, run `deno task test`" };
+  const program = `${folder}/node_modules/@supabase/postgres-meta/dist/server/server.js`;
+  if (exists(program)) return { found: program };
+  return { missing: "there is no @supabase/postgres-meta in ROOKERY_TEST_STUDIO" };
+}
+
 function exists(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;

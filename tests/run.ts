@@ -9,6 +9,7 @@ import { measureCoverage } from "./runner/coverage.ts";
 import { listRunFiles } from "./runner/output.ts";
 import { planTests } from "./runner/plan.ts";
 import { providePostgres } from "./runner/postgres.ts";
+import { provideStudio } from "./runner/studio.ts";
 import { isContinuousIntegration } from "./prerequisites.ts";
 import { scanModule } from "./tidy/modules.ts";
 import { readTree } from "./tidy/tree.ts";
@@ -55,15 +56,38 @@ async function provideModels(): Promise<string> {
   return `${data}/models`;
 }
 
-/** Fetches the Postgres servers, once, unless `ROOKERY_TEST_POSTGRES` says where they are; returns their folder. */
-async function provideServers(): Promise<string> {
-  const given = Deno.env.get("ROOKERY_TEST_POSTGRES") ?? "";
+/** What tests need beside models, and how it is fetched. */
+interface Supply {
+  name: string;
+  /** Names the folder with it, for the tests; who sets it has it already. */
+  variable: string;
+  /** Where it is kept otherwise. */
+  folder: string;
+  fetch(folder: string): Promise<void>;
+}
+
+const POSTGRES: Supply = {
+  name: "Postgres",
+  variable: "ROOKERY_TEST_POSTGRES",
+  folder: "data/test-postgres",
+  fetch: providePostgres,
+};
+
+const STUDIO: Supply = {
+  name: "the back end of Supabase's Studio",
+  variable: "ROOKERY_TEST_STUDIO",
+  folder: "data/test-studio",
+  fetch: provideStudio,
+};
+
+/** Fetches `supply`, once, unless its variable says where it is; returns its folder. */
+async function provide({ name, variable, folder, fetch }: Supply): Promise<string> {
+  const given = Deno.env.get(variable) ?? "";
   if (given !== "") return given;
-  const folder = `${root}/data/test-postgres`;
-  await providePostgres(folder).catch((error) => {
-    print(`Cannot fetch Postgres: ${error.message}; the tests that need it are skipped, or fail in CI`);
+  await fetch(`${root}/${folder}`).catch((error) => {
+    print(`Cannot fetch ${name}: ${error.message}; the tests that need it are skipped, or fail in CI`);
   });
-  return folder;
+  return `${root}/${folder}`;
 }
 
 interface RunOptions {
@@ -152,7 +176,8 @@ async function main(): Promise<number> {
   try {
     const env: Record<string, string> = {};
     if (plan.needsModels) env["ROOKERY_TEST_MODELS"] = await provideModels();
-    if (plan.needsPostgres) env["ROOKERY_TEST_POSTGRES"] = await provideServers();
+    if (plan.needsPostgres) env[POSTGRES.variable] = await provide(POSTGRES);
+    if (plan.needsStudio) env[STUDIO.variable] = await provide(STUDIO);
     const report = `${reports}/junit.xml`;
     const runs: TestCounts[] = [];
     if (plan.quick.length > 0) runs.push(await runFiles(plan.quick, { args: ["--parallel", ...args], env, report }));

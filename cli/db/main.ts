@@ -5,13 +5,14 @@ import { formatBytes } from "../../lib/catalog/progress.ts";
 import { type BackupSummary, restoreBackup, writeBackup } from "../../lib/database/backup.ts";
 import { backUpInto, type StoredBackup } from "../../lib/database/backup_folder.ts";
 import type { Database } from "../../lib/database/database.ts";
-import { migrate, readBlueprint } from "../../lib/database/migrate.ts";
+import { migrate, type MigrationReport, readBlueprint } from "../../lib/database/migrate.ts";
 import { openPglite } from "../../lib/database/pglite.ts";
 import { openPostgres } from "../../lib/database/postgres.ts";
 import { replaceEmbedded, restoreEmbedded } from "../../lib/database/replace_embedded.ts";
 import { readSettings } from "../../lib/env.ts";
 import { DomainError } from "../../lib/errors.ts";
 import { createLogger, type Logger } from "../../lib/log.ts";
+import { askOperator } from "../../lib/runtime/ask_operator.ts";
 import { type DataFolder, makeDataFolder, nameDataFolder } from "../../lib/runtime/data_folder.ts";
 import { type InstanceLock, lockDataFolder } from "../../lib/runtime/instance_lock.ts";
 import { type OperatorNote, readOperator } from "../../lib/runtime/operator.ts";
@@ -84,21 +85,29 @@ async function backUp(place: Place, file: string | null): Promise<number> {
   return 0;
 }
 
-/** Asks the running Rookery for a backup; null when none answers at that address any more. */
-async function askRunning({ url, cert, token }: OperatorNote): Promise<StoredBackup | null> {
-  using client = Deno.createHttpClient(cert === null ? {} : { caCerts: [cert] });
-  const signal = AbortSignal.timeout(BACKUP_MS);
-  const headers = { authorization: `Bearer ${token}` };
-  const options = { method: "POST", headers, signal, client };
-  const response = await fetch(new URL("/api/admin/database/backups", url), options).catch((error) => {
-    if (signal.aborted) throw error;
-    return null;
+/** Asks the running Rookery for a backup; null when none listens at that address any more. */
+async function askRunning(operator: OperatorNote): Promise<StoredBackup | null> {
+  const question = { method: "POST", path: "/api/admin/database/backups", timeoutMs: BACKUP_MS };
+  const answer = await askOperator(operator, question).catch((cause) => {
+    if (cause.code === "ECONNREFUSED") return null;
+    const message =
+      `Cannot ask the Rookery that runs at ${operator.url} for a backup: ${cause.message}; stop it, then ` +
+      "try again";
+    throw new DomainError("internal_error", message, { cause });
   });
-  if (response === null) return null;
-  const body = await response.json().catch(() => null);
-  if (response.ok) return body;
-  const reason = body?.error?.message ?? body?.error ?? `it answers ${response.status}`;
+  if (answer === null) return null;
+  const body = parseJson(answer.text);
+  if (answer.status === 201) return body;
+  const reason = body?.error?.message ?? body?.error ?? `it answers ${answer.status}`;
   throw new DomainError("internal_error", `The running Rookery cannot make a backup: ${reason}`);
+}
+
+function parseJson(text: string): ReturnType<typeof JSON.parse> {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 async function restore(place: Place, { file, replace }: { file: string; replace: boolean }): Promise<number> {
@@ -117,15 +126,18 @@ async function restore(place: Place, { file, replace }: { file: string; replace:
   return 0;
 }
 
-async function migrateData(place: Place): Promise<number> {
+/** Brings a database up to date, with a backup before where there is something to lose. */
+async function bringUpToDate(database: Database, { folder }: Place): Promise<MigrationReport> {
   const blueprint = await readBlueprint(join(ROOT, "supabase"));
-  const { applied, version } = await withDatabase(place, (database) =>
-    migrate(database, blueprint, {
-      onBeforeChange: async () => {
-        const { path } = await backUpInto(database, place.folder.backups);
-        print(`A backup of what was there is in ${path}\n`);
-      },
-    }));
+  const onBeforeChange = async () => {
+    const { path } = await backUpInto(database, folder.backups);
+    print(`A backup of what was there is in ${path}\n`);
+  };
+  return await migrate(database, blueprint, { onBeforeChange });
+}
+
+async function migrateData(place: Place): Promise<number> {
+  const { applied, version } = await withDatabase(place, (database) => bringUpToDate(database, place));
   print(
     `${applied.length === 0 ? "Nothing to do" : `Applied ${applied.join(", ")}`}; the data has version ${version}\n`,
   );
@@ -135,9 +147,8 @@ async function migrateData(place: Place): Promise<number> {
 async function seed(place: Place): Promise<number> {
   const path = join(ROOT, "supabase", "seed.sql");
   const text = await Deno.readTextFile(path);
-  const blueprint = await readBlueprint(join(ROOT, "supabase"));
   await withDatabase(place, async (database) => {
-    await migrate(database, blueprint);
+    await bringUpToDate(database, place);
     await database.asOwner((session) => session.query(text));
   });
   print(`Stored what is in ${path}\n`);

@@ -1,4 +1,10 @@
 import assert from "node:assert/strict";
+import { readProjectBlueprint } from "../../tests/fixtures/database.ts";
+import { verifyBackup } from "../../lib/database/backup.ts";
+import type { Database } from "../../lib/database/database.ts";
+import { migrate } from "../../lib/database/migrate.ts";
+import { openPglite } from "../../lib/database/pglite.ts";
+import { silentLogger } from "../../lib/log.ts";
 import { lockDataFolder } from "../../lib/runtime/instance_lock.ts";
 import { nameDataFolder } from "../../lib/runtime/data_folder.ts";
 import { noteOperator } from "../../lib/runtime/operator.ts";
@@ -60,6 +66,46 @@ Deno.test("deno task db backs up, and restores with --replace alone, putting awa
     const none = await db(folder, "restore", `${folder}/none.backup`, "--replace");
     assert.equal(none.code, 1);
     assert.match((await db(folder, "migrate")).out, /^Nothing to do; the data has version/);
+  }));
+
+/** What `work` does and finds in the database of a folder. */
+async function withDatabase<T>(folder: string, work: (database: Database) => Promise<T>): Promise<T> {
+  const place = nameDataFolder(folder).database;
+  await using database = await openPglite({ folder: place, upkeepMs: null, log: silentLogger });
+  return await work(database);
+}
+
+const PEOPLE = "select display_name as name, role from public.profiles order by id";
+const MESSAGES = "select message_type as type, content from public.messages where state = 'complete' order by id";
+
+Deno.test("deno task db seeds older data behind a backup, resets, and then has nothing to migrate", () =>
+  inFolder(async (folder) => {
+    const { stubs, migrations } = await readProjectBlueprint();
+    const older = { stubs, migrations: migrations.slice(0, -1) };
+    const before = await withDatabase(folder, (database) => migrate(database, older));
+    const seeded = await db(folder, "seed");
+    assert.equal(seeded.code, 0, seeded.err);
+    const said = /^A backup of what was there is in (\S+)\nStored what is in .*seed\.sql\n$/.exec(seeded.out);
+    assert.equal((await verifyBackup(said![1]!)).version, before.version);
+    const [people, messages] = await withDatabase(
+      folder,
+      (database) => database.asOwner(async (session) => [await session.query(PEOPLE), await session.query(MESSAGES)]),
+    );
+    assert.deepEqual(people, [{ name: "Ann", role: "admin" }, { name: "Will", role: "user" }]);
+    assert.deepEqual(messages, [
+      { type: "user", content: "Which birds nest in a marsh?" },
+      { type: "assistant", content: "Coots, moorhens, bitterns and reed warblers, for example." },
+      { type: "note", content: "Look up the bittern" },
+    ]);
+
+    const reset = await db(folder, "reset", "--yes");
+    assert.equal(reset.code, 0, reset.err);
+    const putAway = /^The database is empty; what was there is in (\S+) until you delete it\n$/.exec(reset.out)?.[1];
+    assert.ok((await Deno.stat(`${putAway}/PG_VERSION`)).isFile);
+    const left = await withDatabase(folder, (database) => database.asOwner((session) => session.query(PEOPLE)));
+    assert.deepEqual(left, []);
+    const migrated = await db(folder, "migrate");
+    assert.equal(migrated.out, `Nothing to do; the data has version ${migrations.at(-1)!.version}\n`, migrated.err);
   }));
 
 Deno.test("deno task db asks a running Rookery for a backup, and leaves everything else to a stopped one", () =>

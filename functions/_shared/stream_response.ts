@@ -21,6 +21,12 @@ export function respondWithTexts(
   const { headers, renderFailure, ...rest } = format;
   const report = c.get("report");
   const access = c.get("access");
+  if (c.req.method === "HEAD") {
+    // Nobody will read the body, nor cancel it.
+    rest.abort();
+    texts.return().catch(() => {});
+    return c.body(null, 200, headers);
+  }
   report.add({ stream: true });
   report.keepOpen();
   const body = streamText(endWithAccess(texts, { access: access.signal, abort: rest.abort }), {

@@ -174,6 +174,17 @@ Deno.test("A writer writes, and leaves to the owner what is the owner's", async 
   assert.equal(test.engine.requests.at(-1)!.owner, test.bob.claims.sub, "Whoever asks has the KV state");
 });
 
+Deno.test("A key that may read asks for headers alone as well, and changes nothing", async () => {
+  await using test = await openTestApp();
+  const { id } = await test.get("ada", "POST ", {});
+  test.admit("key", { ...toPrincipal(test.ada), kind: "key", scopes: ["read"] });
+  for (const [request, status] of [[`HEAD /${id}`, 200], ["HEAD ", 200], [`DELETE /${id}`, 403]] as const) {
+    const response = await test.ask("key", request);
+    assert.equal(response.status, status, request);
+    await response.body?.cancel();
+  }
+});
+
 Deno.test("A key without the right to ask models posts what nobody answers", async () => {
   await using test = await openTestApp();
   const { id } = await test.get("ada", "POST ", {});

@@ -23,7 +23,8 @@ export interface ConversationsOptions {
 
 /** `/api/conversations`: conversations, their members and their messages. */
 export function createApp({ database, runner, feed, edge }: ConversationsOptions): App {
-  const scopes = ({ method }: { method: string }) => [method === "GET" ? "read" as const : "write" as const];
+  const isRead = (method: string) => method === "GET" || method === "HEAD";
+  const scopes = ({ method }: { method: string }) => [isRead(method) ? "read" as const : "write" as const];
   const app = createFunction("conversations", edge, { scopes });
   addConversations(app, database);
   addMembers(app, database);

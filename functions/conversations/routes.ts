@@ -12,8 +12,24 @@ const errors = pickErrors(ownErrors, 400, 401, 403, 404, 409, 413, 415, 429, 500
 const params = schemas.ConversationPath;
 const message = schemas.MessagePath;
 
-/** What follows an answer: numbered events, each named by its type; see `AnswerEvent`. */
-const events = { "text/event-stream": { schema: z.string() } };
+/** A response of numbered events, each named by its type; `data` is what `schema` says of each, as JSON. */
+function eventContent(
+  schema: z.ZodType,
+  description: string,
+): { description: string; content: Record<string, { schema: z.ZodType }> } {
+  return { description, content: { "text/event-stream": { schema } } };
+}
+
+/** The answer to who sends a message and wants to see it answered. */
+const answered = eventContent(schemas.PostEvent, "Events: `posted`, then the answer's, up to `done` or `error`");
+
+/** Clients that come back send it by themselves. A number, as {@linkcode schemas.EventsQuery} has it. */
+const lastEventId = {
+  name: "Last-Event-ID",
+  in: "header",
+  description: "The number of the last event that was seen: those after it follow",
+  schema: { type: "string", pattern: "^\\d{0,15}$" },
+} as const;
 
 export const list = createRoute({
   method: "get",
@@ -158,7 +174,7 @@ export const post = createRoute({
   summary: "Post a message and have it answered",
   tags,
   request: { params, body: jsonBody(schemas.NewMessage) },
-  responses: { 201: posted, 200: { description: "The answer's events", content: events }, ...errors },
+  responses: { 201: posted, 200: answered, ...errors },
 });
 
 export const getMessage = createRoute({
@@ -220,9 +236,10 @@ export const follow = createRoute({
   path: `${MESSAGE}/events`,
   summary: "Follow an answer, from the event after `Last-Event-ID`",
   tags,
+  parameters: [lastEventId],
   request: { params: message, query: schemas.EventsQuery },
   responses: {
-    200: { description: "The answer's events, up to `done`", content: events },
+    200: eventContent(schemas.FollowEvent, "The answer's events, up to `done` or `error`"),
     204: { description: "The last event was seen already" },
     ...errors,
   },
@@ -234,7 +251,7 @@ export const edit = createRoute({
   summary: "Post another wording of a message beside it",
   tags,
   request: { params: message, body: jsonBody(schemas.MessageEdit) },
-  responses: { 201: posted, 200: { description: "The answer's events", content: events }, ...errors },
+  responses: { 201: posted, 200: answered, ...errors },
 });
 
 export const regenerate = createRoute({
@@ -243,7 +260,7 @@ export const regenerate = createRoute({
   summary: "Answer anew, beside an answer or behind a message",
   tags,
   request: { params: message, body: jsonBody(schemas.AnswerSettings) },
-  responses: { 201: posted, 200: { description: "The answer's events", content: events }, ...errors },
+  responses: { 201: posted, 200: answered, ...errors },
 });
 
 export const goOn = createRoute({
@@ -252,7 +269,7 @@ export const goOn = createRoute({
   summary: "Go on with an answer that was cut, stopped or interrupted, beside it",
   tags,
   request: { params: message, body: jsonBody(schemas.AnswerSettings) },
-  responses: { 201: posted, 200: { description: "The answer's events", content: events }, ...errors },
+  responses: { 201: posted, 200: answered, ...errors },
 });
 
 export const stop = createRoute({

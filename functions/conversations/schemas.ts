@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import * as contract from "../../lib/contracts/conversation.ts";
+import { ownErrors } from "../_shared/documentation.ts";
 
 /** Says that it was done, where there is nothing else to say. */
 export const Done = z.object({ status: z.literal("ok") }).openapi("Done");
@@ -66,6 +67,14 @@ export const Stopping = z.object({
   stopping: z.boolean().openapi({ description: "False when the answer had ended by then" }),
 }).openapi("Stopping");
 
+/** What stands in the `data` of events that follow an answer; the last one is `done`, or `error` when it cannot go on. */
+const AnswerEvent = contract.AnswerEvent.openapi("AnswerEvent");
+const PostedEvent = contract.Posted.extend({ type: z.literal("posted") }).openapi("PostedEvent");
+const ErrorEvent = ownErrors[500].content["application/json"].schema.extend({ type: z.literal("error") })
+  .openapi("ErrorEvent");
+export const FollowEvent = z.discriminatedUnion("type", [AnswerEvent, ErrorEvent]).openapi("FollowEvent");
+export const PostEvent = z.discriminatedUnion("type", [PostedEvent, AnswerEvent, ErrorEvent]).openapi("PostEvent");
+
 const id = z.uuid().openapi({ param: { in: "path" } });
 
 /** Paths of a conversation, of one of its messages, of one of its members. */
@@ -96,6 +105,6 @@ export const ExportQuery = z.object({
 });
 export const EventsQuery = z.object({
   after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional().openapi({
-    description: "As `Last-Event-ID`, for clients that cannot send the header",
+    description: "As `Last-Event-ID`, for clients that cannot send the header, which goes before it",
   }),
 });

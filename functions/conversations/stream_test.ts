@@ -63,6 +63,9 @@ Deno.test("A page that is closed in the middle of an answer stops nothing, and f
     [2, "two"],
     [3, "complete"],
   ]);
+  const both = { headers: { ...headers, "last-event-id": "2" } };
+  const again = await Array.fromAsync(readEvents(await fetch(`${url}/${answerId}/events?after=1`, both)));
+  assert.deepEqual(again.map(({ id }) => id), [3]);
   const over = await fetch(`${url}/${answerId}/events`, { headers: { ...headers, "last-event-id": "3" } });
   assert.equal(over.status, 204);
   await over.body?.cancel();
@@ -117,6 +120,35 @@ Deno.test("An answer that cannot be made ends its stream with the reason; an unk
   assert.equal(unknown.status, 404);
   assert.equal((await unknown.json()).error.code, "model_not_found");
   assert.equal((await get("ada", `GET /${id}/messages`)).data.length, before);
+});
+
+Deno.test("An account has so many streams open and no more, posts nothing for one too many, and holds up nobody", async () => {
+  await using test = await openTestApp();
+  const { ask, get, engine } = test;
+  const id = await begin(test);
+  engine.enqueue("a", { wait: forever });
+  const { answerId } = await get("ada", `POST /${id}/messages`, { parentId: null, content: "hi" });
+  const path = `/${id}/messages/${answerId}/events`;
+  await get("ada", `POST /${id}/members`, { email: "bob@example.org", role: "reader" });
+  const open = await Promise.all(Array.from({ length: 64 }, () => ask("ada", `GET ${path}`)));
+  assert.deepEqual([...new Set(open.map(({ status }) => status))], [200]);
+  const refused = [
+    await ask("ada", `GET ${path}`),
+    await ask("ada", `POST /${id}/messages`, { parentId: null, content: "one too many" }, STREAM),
+  ];
+  for (const response of refused) {
+    assert.equal(response.status, 429);
+    assert.partialDeepStrictEqual(await response.json(), { error: { code: "queue_full" } });
+  }
+  assert.equal((await get("ada", `GET /${id}/messages`)).data.length, 2);
+  const bob = await ask("bob", `GET ${path}`);
+  assert.equal(bob.status, 200);
+  await open[0]!.body!.cancel();
+  const head = await ask("ada", `HEAD ${path}`);
+  assert.equal(head.status, 200);
+  open[0] = await ask("ada", `GET ${path}`);
+  assert.equal(open[0].status, 200);
+  await Promise.all([...open, bob].map((response) => response.body!.cancel()));
 });
 
 Deno.test("A stream that its reader may follow no longer ends with an error instead of done", async () => {

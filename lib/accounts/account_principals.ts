@@ -138,21 +138,26 @@ class AccountPrincipals implements Principals, AsyncDisposable {
     return { kind: "key", userId, role, scopes, sessionId: null, keyId, owner: userId };
   }
 
-  /** Looks again at the requests of `userId`, or at all of them, and ends those that may not go on. */
+  /**
+   * Looks again at the requests of `userId`, or at all of them, and ends those that may not go on. Each credential is
+   * looked at once, however many requests it has under way.
+   */
   async #recheck(userId: string | null): Promise<void> {
     const concerned = [...this.#watched].filter(({ principal }) => userId === null || principal.userId === userId);
-    await Promise.all(concerned.map(async ({ principal, ending }) => {
-      const lost = await this.#findLoss(principal);
-      if (lost !== null) ending.abort(lost);
+    const groups = Map.groupBy(concerned, ({ principal }) => nameCredential(principal));
+    await Promise.all([...groups.values()].map(async (group) => {
+      const state = await this.#look(group[0]!.principal);
+      for (const { principal, ending } of group) {
+        const lost = findLoss(principal, state);
+        if (lost !== null) ending.abort(lost);
+      }
     }));
   }
 
-  /** Why `principal` may not go on, or null. A database that does not answer takes nothing away. */
-  async #findLoss(principal: Principal): Promise<DomainError | null> {
+  /** What a credential stands for now, why it does for nothing any more, or null when the database does not say. */
+  async #look(principal: Principal): Promise<Principal | DomainError | null> {
     try {
-      const now = await this.#checks.get(principal)!();
-      const isLess = principal.scopes.some((scope) => !now.scopes.includes(scope));
-      return isLess ? new DomainError("session_revoked", "The rights of this account have changed; ask again") : null;
+      return await this.#checks.get(principal)!();
     } catch (error) {
       const failure = toDomainError(error);
       if (failure.code === "account_suspended" || failure.code === "session_revoked") return failure;
@@ -168,6 +173,18 @@ class AccountPrincipals implements Principals, AsyncDisposable {
     clearInterval(this.#timer);
     this.#timer = null;
   }
+}
+
+/** What principals have in common that were resolved by the same credential. */
+function nameCredential({ kind, userId, sessionId, keyId }: Principal): string {
+  return `${kind} ${sessionId ?? keyId ?? userId}`;
+}
+
+/** Why `principal` may not go on, or null. A database that does not answer takes nothing away. */
+function findLoss(principal: Principal, state: Principal | DomainError | null): DomainError | null {
+  if (state === null || state instanceof DomainError) return state;
+  const isLess = principal.scopes.some((scope) => !state.scopes.includes(scope));
+  return isLess ? new DomainError("session_revoked", "The rights of this account have changed; ask again") : null;
 }
 
 /** The account that a notification is about; null, which is all of them, when it does not say. */

@@ -240,6 +240,9 @@ export type Posted = z.infer<typeof Posted>;
 /**
  * What happens to an answer, in order. Each event has a number, `id` in the stream; who says the last one that was seen
  * (`Last-Event-ID`) gets those after it. Pieces put together are the finished message. The last event is `done`.
+ *
+ * Pieces are kept for a day. Whoever comes later, and has not seen all of them, gets `whole` in their stead: all that the
+ * message says, which takes the place of whatever was seen of it.
  */
 export const AnswerEvent = z.discriminatedUnion("type", [
   z.object({ type: z.literal("text"), text: z.string() }),
@@ -251,6 +254,12 @@ export const AnswerEvent = z.discriminatedUnion("type", [
     id: z.string().optional(),
     name: z.string().optional(),
     arguments: z.string(),
+  }),
+  z.object({
+    type: z.literal("whole"),
+    content: z.string(),
+    reasoning: z.string().nullable(),
+    toolCalls: z.array(ToolCall).nullable(),
   }),
   z.object({
     type: z.literal("done"),

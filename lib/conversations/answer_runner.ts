@@ -31,7 +31,11 @@ const CLOSE_MS = 5_000;
 
 /** A place for an answer of one account. */
 export interface AnswerPlace extends Disposable {
-  /** Starts the answer, which keeps the place until it has ended. */
+  /**
+   * Starts the answer, which keeps the place until it has ended. While the runtime ends it is interrupted at once.
+   *
+   * @throws {DomainError} `engine_unavailable` when the runtime has ended.
+   */
   start(order: AnswerOrder): void;
 }
 
@@ -48,11 +52,16 @@ export class AnswerRunner implements AsyncDisposable {
   /** How each answer is stopped that this runtime writes, also those that others make and it only stores. */
   readonly #stops = new Map<string, () => void>();
   readonly #places = new Map<string, number>();
+  /** Places whose answers have not started. */
+  readonly #reserved = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #listening: AsyncDisposable | null = null;
   #timer: ReturnType<typeof setInterval> | null = null;
   #beat: Promise<void> = Promise.resolve();
+  /** It takes no orders any more. */
   #closed = false;
+  /** Nothing can be stored any more. */
+  #ended = false;
 
   private constructor({ database, instance = crypto.randomUUID(), ...rest }: AnswerRunnerOptions) {
     this.#options = { answersPerAccountMax: 4, chunkIntervalMs: 100, heartbeatMs: 10_000, staleMs: 60_000, ...rest };
@@ -84,24 +93,30 @@ export class AnswerRunner implements AsyncDisposable {
    *   runtime is ending.
    */
   reserve(owner: string): AnswerPlace {
-    if (this.#closed) throw new DomainError("engine_unavailable", "Rookery is ending; try again in a moment");
+    if (this.#closed) throw endingError();
     const taken = this.#places.get(owner) ?? 0;
     if (taken >= this.#options.answersPerAccountMax) {
       const message = `You have ${taken} answers in progress, which is as many as may be; wait for one, or stop one`;
       throw new DomainError("queue_full", message);
     }
     this.#places.set(owner, taken + 1);
+    const decided = Promise.withResolvers<void>();
+    this.#reserved.add(decided.promise);
     let isOurs = true;
-    const leave = () => {
-      if (isOurs) this.#leave(owner);
+    const settle = () => {
       isOurs = false;
+      this.#reserved.delete(decided.promise);
+      decided.resolve();
     };
     return {
       start: (order) => {
         this.#start(order);
-        isOurs = false;
+        settle();
       },
-      [Symbol.dispose]: leave,
+      [Symbol.dispose]: () => {
+        if (isOurs) this.#leave(owner);
+        settle();
+      },
     };
   }
 
@@ -110,13 +125,15 @@ export class AnswerRunner implements AsyncDisposable {
     while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
-  /** Interrupts every answer and waits until that is stored. */
+  /** Interrupts every answer, also those that are about to start, and waits until that is stored. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     if (this.#timer !== null) clearInterval(this.#timer);
     const deadline = setTimeout(() => this.#closing.abort(), CLOSE_MS);
     for (const answer of this.#running.values()) answer.end("interrupted");
+    await Promise.race([Promise.all(this.#reserved), once(this.#closing.signal)]);
     await this.idle();
+    this.#ended = true;
     clearTimeout(deadline);
     await this.#beat;
     await this.#listening?.[Symbol.asyncDispose]();
@@ -132,6 +149,8 @@ export class AnswerRunner implements AsyncDisposable {
   }
 
   #start(order: AnswerOrder): void {
+    // What was begun in the database is interrupted there by whichever runtime looks next.
+    if (this.#ended) throw endingError();
     const answer = new RunningAnswer(order, { ...this.#recordOptions, inference: this.inference });
     this.#running.set(order.answerId, answer);
     this.#stops.set(order.answerId, () => answer.end("stopped"));
@@ -140,6 +159,8 @@ export class AnswerRunner implements AsyncDisposable {
       this.#stops.delete(order.answerId);
       this.#leave(order.owner);
     });
+    // It was asked for before the end began, and keeps what it is: an answer that never came to say anything.
+    if (this.#closed) answer.end("interrupted");
   }
 
   /** Stores an answer that somebody else makes, who ends it when it is in vain (`onLost`) or is to stop. */
@@ -181,4 +202,14 @@ export class AnswerRunner implements AsyncDisposable {
       }
     });
   }
+}
+
+/** Resolves when `signal` aborts. */
+async function once(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+}
+
+function endingError(): DomainError {
+  return new DomainError("engine_unavailable", "Rookery is ending; try again in a moment");
 }

@@ -268,3 +268,35 @@ class DeafDatabase extends BreakableDatabase {
     return Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() });
   }
 }
+
+Deno.test("A request that has its place when the runtime ends starts no answer, and what it stored is interrupted", async () => {
+  await using home = await openTestHome();
+  const { ada, engine } = home;
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const runner = await openTestRunner(home);
+  // What it stores is committed, but it has not heard of that yet.
+  const slow: Database = {
+    transaction: async (claims, work) => {
+      const result = await home.database.transaction(claims, work);
+      if (typeof result !== "object" || result === null || !("answerId" in result)) return result;
+      begun.resolve();
+      await gate.promise;
+      return result;
+    },
+    asOwner: (work) => home.database.asOwner(work),
+    listen: (...parts) => home.database.listen(...parts),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  const { id: conversationId } = await createConversation(ada, {});
+  const message = { parentId: null, type: "user" as const, content: "hi", answer: {} };
+  const posting = postMessage({ ...ada, database: slow }, { runner, conversationId, message });
+  await begun.promise;
+  const disposal = runner[Symbol.asyncDispose]();
+  assert.throws(() => runner.reserve("ada"), { code: "engine_unavailable" });
+  gate.resolve();
+  const { answerId } = await posting;
+  await disposal;
+  assert.equal(engine.requests.length, 0);
+  assert.equal((await read(home, { conversationId, messageId: null, answerId: answerId! })).state, "interrupted");
+});

@@ -9,7 +9,7 @@ export interface Chunk {
 }
 
 /** An event of an answer that adds to it. */
-export type PieceEvent = Exclude<AnswerEvent, { type: "done" }>;
+export type PieceEvent = Exclude<AnswerEvent, { type: "whole" | "done" }>;
 
 /** Most chunks that are stored at once: app.append_chunks takes 1,000. */
 const BATCH_CHUNKS_MAX = 500;
@@ -34,8 +34,10 @@ export class ChunkWriter {
   readonly #ending = Promise.withResolvers<void>();
   readonly #pending: PieceEvent[] = [];
   #seq = 1;
-  #pump: Promise<void> | null = null;
+  #pump: Promise<void> = Promise.resolve();
+  #isRunning = false;
   #failed = false;
+  #isEnding = false;
 
   constructor(options: ChunkWriterOptions) {
     this.#options = options;
@@ -48,19 +50,22 @@ export class ChunkWriter {
     const joined = last === undefined ? null : join(last, piece);
     if (joined === null) this.#pending.push(piece);
     else this.#pending[this.#pending.length - 1] = joined;
-    this.#pump ??= this.#run();
+    if (!this.#isRunning) this.#pump = this.#run();
   }
 
   /** Resolves when everything is stored, or nothing more can be. */
   async end(): Promise<void> {
+    this.#isEnding = true;
     this.#ending.resolve();
     await this.#pump;
+    if (!this.#failed && this.#pending.length > 0) await this.#run();
   }
 
   async #run(): Promise<void> {
+    this.#isRunning = true;
     try {
-      while (this.#pending.length > 0) {
-        const chunks = this.#pending.splice(0, BATCH_CHUNKS_MAX).map(toChunk);
+      for (let batch = this.#takeBatch(); batch.length > 0; batch = this.#takeBatch()) {
+        const chunks = batch.map(toChunk);
         await this.#options.store(chunks, this.#seq);
         this.#seq += chunks.length;
         await this.#pause();
@@ -69,7 +74,18 @@ export class ChunkWriter {
       this.#failed = true;
       this.#options.onFailure(error);
     }
-    this.#pump = null;
+    this.#isRunning = false;
+  }
+
+  /** The next pieces, without the first half of a character whose second half may come. */
+  #takeBatch(): PieceEvent[] {
+    const batch = this.#pending.splice(0, BATCH_CHUNKS_MAX);
+    const last = batch.at(-1);
+    if (last === undefined || this.#pending.length > 0 || this.#isEnding) return batch;
+    const [whole, half] = splitHalf(last);
+    if (half === null) return batch;
+    this.#pending.push(half);
+    return whole === null ? batch.slice(0, -1) : [...batch.slice(0, -1), whole];
   }
 
   async #pause(): Promise<void> {
@@ -112,6 +128,17 @@ function join(last: PieceEvent, next: PieceEvent): PieceEvent | null {
     return goesOn ? { ...last, arguments: last.arguments + next.arguments } : null;
   }
   return next.type === last.type ? { type: last.type, text: last.text + next.text } : null;
+}
+
+/** A piece without the half of a character at its end, and a piece of that alone; null where there is none. */
+function splitHalf(piece: PieceEvent): [whole: PieceEvent | null, half: PieceEvent | null] {
+  const text = piece.type === "tool_call" ? piece.arguments : piece.text;
+  if (!/[\ud800-\udbff]$/.test(text)) return [piece, null];
+  const [start, half] = [text.slice(0, -1), text.slice(-1)];
+  if (piece.type === "tool_call") {
+    return [{ ...piece, arguments: start }, { type: "tool_call", index: piece.index, arguments: half }];
+  }
+  return [start === "" ? null : { ...piece, text: start }, { ...piece, text: half }];
 }
 
 function withoutNul(text: string): string {

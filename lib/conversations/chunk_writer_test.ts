@@ -59,6 +59,44 @@ Deno.test("A call's arguments join its beginning, and another call does not", as
   ]);
 });
 
+Deno.test("A character whose halves come one after the other is stored whole, and half of one only at the end", async () => {
+  const [high, low] = ["\ud83d", "\ude00"];
+  const begin = { type: "tool_call" as const, index: 0, id: "c", name: "f", arguments: `"${high}` };
+  const cases: [pieces: PieceEvent[], stored: PieceEvent[]][] = [
+    [[text(`a${high}`), text(`${low}b`)], [text("a"), text("😀b")]],
+    [[text(high), text(low)], [text("😀")]],
+    [[begin, { type: "tool_call", index: 0, arguments: `${low}"` }], [{ ...begin, arguments: '"' }, {
+      type: "tool_call",
+      index: 0,
+      arguments: '😀"',
+    }]],
+    [[text(high)], [text(high)]],
+    [[text(high), { type: "reasoning", text: "hm" }], [text(high), { type: "reasoning", text: "hm" }]],
+  ];
+  for (const [pieces, expected] of cases) {
+    const stored: Chunk[] = [];
+    const writer = createWriter((chunks) => {
+      assert.ok(chunks.length > 0);
+      stored.push(...chunks);
+      return Promise.resolve();
+    });
+    // The first piece is stored at once, without those that follow.
+    for (const piece of pieces) writer.push(piece);
+    await writer.end();
+    assert.deepEqual(stored.map(toEvent), expected);
+  }
+});
+
+Deno.test("A character that is whole again is stored without waiting for the end", async () => {
+  const stored = Promise.withResolvers<Chunk[]>();
+  const writer = createWriter((chunks) => Promise.resolve(stored.resolve(chunks)));
+  writer.push(text("\ud83d"));
+  await new Promise((resolve) => setTimeout(resolve));
+  writer.push(text("\ude00"));
+  assert.deepEqual(await stored.promise, [{ kind: "text", body: "😀" }]);
+  await writer.end();
+});
+
 Deno.test("Nothing is stored behind a batch that could not be, and who writes is told once", async () => {
   const failures: unknown[] = [];
   let calls = 0;

@@ -5,6 +5,9 @@ import type { MessageRow } from "./rows.ts";
 /** Most messages that a model is told of: what an engine takes. */
 export const CONTEXT_MESSAGES_MAX = 10_000;
 
+/** Most that a model is told, in bytes of UTF-8: more than the longest contexts hold. */
+export const CONTEXT_BYTES_MAX = 8_388_608;
+
 type ContextRow = Pick<MessageRow, "message_type" | "content" | "reasoning" | "tool_calls" | "tool_call_id">;
 
 /**
@@ -29,6 +32,21 @@ export function toContext(path: readonly ContextRow[]): ChatMessage[] {
     throw new DomainError("invalid_request", "There is nothing to answer: this branch holds no message to a model");
   }
   return messages;
+}
+
+/**
+ * Refuses a path that is too long to be read.
+ *
+ * @throws {DomainError} `context_length_exceeded`.
+ */
+export function checkContextBytes(bytes: number): void {
+  if (bytes <= CONTEXT_BYTES_MAX) return;
+  throw new DomainError(
+    "context_length_exceeded",
+    `This branch has ${bytes} bytes of text, and a model takes at most ${CONTEXT_BYTES_MAX}; ` +
+      "post a summary of what came before, which stands for it from then on",
+    { param: "messages", details: { bytes, bytesMax: CONTEXT_BYTES_MAX } },
+  );
 }
 
 function toChatMessage(row: ContextRow): ChatMessage | null {

@@ -5,8 +5,8 @@ import { getMessage } from "./messages.ts";
 import { MESSAGE_COLUMNS, type MessageRow, type ThreadRow } from "./rows.ts";
 import { renderMessage } from "./markdown.ts";
 
-/** Messages that are read at once. */
-const BATCH = 200;
+/** What is read at once: so many messages, or fewer when they are long; one that is longer comes alone. */
+const BATCH = { messages: 200, bytes: 4_194_304 } as const;
 
 /** What is exported, and how. */
 export interface ExportOptions {
@@ -27,7 +27,12 @@ interface Outline {
   id: string;
   parent_id: string | null;
   thread_id: string;
+  /** What it says, in bytes of UTF-8. */
+  bytes: number;
 }
+
+const OUTLINE_COLUMNS = "id, parent_id, thread_id, " +
+  "octet_length(content) + coalesce(octet_length(reasoning), 0) + coalesce(octet_length(tool_calls::text), 0) as bytes";
 
 /**
  * Exports a conversation, or the way to one of its messages, in the order of its tree: a branch, then the next one.
@@ -102,11 +107,10 @@ async function readOutline(
 ): Promise<Outline[]> {
   const isWritten = "deleted_at is null and state <> 'in_progress'";
   if (leafId !== null) {
-    const text = `select id, parent_id, thread_id from app.message_path($1) where ${isWritten} order by depth`;
+    const text = `select ${OUTLINE_COLUMNS} from app.message_path($1) where ${isWritten} order by depth`;
     return await asCaller(caller, (session) => session.query<Outline>(text, [leafId]));
   }
-  const text =
-    `select id, parent_id, thread_id from public.messages where conversation_id = $1 and ${isWritten} order by id`;
+  const text = `select ${OUTLINE_COLUMNS} from public.messages where conversation_id = $1 and ${isWritten} order by id`;
   return orderByBranch(await asCaller(caller, (session) => session.query<Outline>(text, [conversationId])));
 }
 
@@ -127,8 +131,8 @@ async function* readMessages(
   { conversation, outline }: Exported,
 ): AsyncGenerator<MessageRow, void, void> {
   const text = `select ${MESSAGE_COLUMNS} from public.messages where conversation_id = $1 and id = any($2::uuid[])`;
-  for (let at = 0; at < outline.length; at += BATCH) {
-    const ids = outline.slice(at, at + BATCH).map(({ id }) => id);
+  for (const batch of toBatches(outline)) {
+    const ids = batch.map(({ id }) => id);
     const rows = await asCaller(caller, (session) => session.query<MessageRow>(text, [conversation.id, ids]));
     const byId = new Map(rows.map((row) => [row.id, row]));
     for (const id of ids) {
@@ -136,6 +140,24 @@ async function* readMessages(
       if (row !== undefined) yield row;
     }
   }
+}
+
+/** Messages that are read together. */
+export function* toBatches<Item extends Pick<Outline, "bytes">>(
+  outline: readonly Item[],
+): Generator<Item[], void, void> {
+  let batch: Item[] = [];
+  let bytes = 0;
+  for (const item of outline) {
+    if (batch.length === BATCH.messages || (batch.length > 0 && bytes + item.bytes > BATCH.bytes)) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(item);
+    bytes += item.bytes;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 async function readThreads(caller: Caller, conversationId: string): Promise<ThreadRow[]> {

@@ -4,7 +4,7 @@ import { openTestHome, type TestHome } from "../../tests/fixtures/conversations.
 import { continueAnswer, postMessage, regenerate } from "./answers.ts";
 import type { Caller } from "./caller.ts";
 import { createConversation } from "./conversations.ts";
-import { exportConversation, type ExportOptions } from "./export.ts";
+import { exportConversation, type ExportOptions, toBatches } from "./export.ts";
 import { importConversation } from "./import.ts";
 import { deleteMessage } from "./messages.ts";
 
@@ -126,4 +126,13 @@ Deno.test("An export that does not hold together is refused as a whole", async (
     return (await session.query("select id from app.list_conversations()")).length;
   });
   assert.equal(count, 1);
+});
+
+Deno.test("An export reads so many messages at once, or fewer when they are long", () => {
+  const lengths = (bytes: number[]) =>
+    [...toBatches(bytes.map((each) => ({ bytes: each })))].map(({ length }) => length);
+  const mebibyte = 1_048_576;
+  assert.deepEqual(lengths([]), []);
+  assert.deepEqual(lengths(Array(450).fill(10)), [200, 200, 50]);
+  assert.deepEqual(lengths([mebibyte, 3 * mebibyte, 1, 9 * mebibyte, 1, 1]), [2, 1, 1, 2]);
 });

@@ -19,7 +19,10 @@ export interface FollowOptions {
   signal: AbortSignal;
 }
 
-/** An event with its number, which counts up by one from 1. */
+/**
+ * An event with its number. Numbers count up by one from 1, but for a message that is told whole: then only the last ones
+ * are there, 0 among them where `done` is the first.
+ */
 export interface NumberedEvent {
   seq: number;
   event: AnswerEvent;
@@ -27,7 +30,8 @@ export interface NumberedEvent {
 
 /**
  * What happens to an answer, from any point on and on any runtime, to its `done`: nothing is missed or repeated. Null
- * when the last event was seen already. A message that never was an answer in progress is told as if it had been one.
+ * when the last event was seen already. A message that never was an answer in progress is told as if it had been one. Of
+ * an answer whose pieces are not kept any more, what was not seen comes as a `whole`.
  * Every step reads under the caller's claims, so that who loses the right to read hears nothing more.
  *
  * @throws {DomainError} `not_found` when there is no such message for the caller, and what the database refuses an
@@ -49,7 +53,7 @@ async function* follow(
   const { feed, signal } = options;
   let { afterSeq } = options;
   // The watch says at once that something may have changed: it may have, since `first` was read.
-  using watch = feed.watch(options);
+  using watch = feed.watch({ ...options, userId: caller.claims.sub });
   for (let news = first; !signal.aborted; news = await readNews(caller, { ...options, afterSeq })) {
     for (const numbered of news.events) {
       yield numbered;
@@ -80,7 +84,9 @@ async function readNews(
     );
     const events = chunks.map(({ seq, kind, body }) => ({ seq, event: toEvent({ kind, body }) }));
     if (message.state === "in_progress") return { events, ended: false };
-    if (events.length > 0) return { events, ended: events.at(-1)!.event.type === "done" };
+    if (events.length > 0) {
+      return { events: fillGap(events, { afterSeq, message }), ended: events.at(-1)!.event.type === "done" };
+    }
     if (await hasChunks(session, messageId)) return { events, ended: true };
     return { events: tellWhole(message).filter(({ seq }) => seq > afterSeq), ended: true };
   });
@@ -91,7 +97,22 @@ async function hasChunks(session: Session, messageId: string): Promise<boolean> 
   return (await session.query(text, [messageId])).length > 0;
 }
 
-/** The events of a message that has no chunks, or has none any more. */
+/**
+ * The events, behind a `whole` where there is nothing but `done` although more was said. It has the number of the last
+ * piece, so that whoever has seen it needs the `done` alone.
+ */
+function fillGap(
+  events: NumberedEvent[],
+  { afterSeq, message }: { afterSeq: number; message: MessageRow },
+): NumberedEvent[] {
+  const [{ seq, event }] = events as [NumberedEvent];
+  const isGap = event.type === "done" && (afterSeq === 0 || seq > afterSeq + 1);
+  if (!isGap || toPieces(message).length === 0) return events;
+  const { content, reasoning, tool_calls: toolCalls } = message;
+  return [{ seq: seq - 1, event: { type: "whole", content, reasoning, toolCalls } }, ...events];
+}
+
+/** The events of a message that has no chunks: it was posted, imported or copied. */
 function tellWhole(message: MessageRow): NumberedEvent[] {
   const { state, usage, error } = message;
   if (state === "in_progress") throw new Error("A message in progress cannot be told as a whole");

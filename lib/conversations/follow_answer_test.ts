@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { AnswerEvent, Posted } from "../contracts/conversation.ts";
 import { openTestHome, type TestHome } from "../../tests/fixtures/conversations.ts";
-import { postMessage } from "./answers.ts";
+import { editMessage, postMessage } from "./answers.ts";
 import type { Caller } from "./caller.ts";
 import { createConversation, deleteConversation, shareConversation, unshareConversation } from "./conversations.ts";
 import { followAnswer, type NumberedEvent } from "./follow_answer.ts";
@@ -91,6 +91,50 @@ Deno.test("A message that was posted is told as a whole, and once", async () => 
   ]);
   assert.deepEqual(await Array.fromAsync((await followAnswer(ada, { ...options, afterSeq: 1 }))!), events.slice(1));
   assert.equal(await followAnswer(ada, { ...options, afterSeq: 2 }), null);
+});
+
+Deno.test("Whoever comes back when the pieces are gone gets the message whole, unless they have seen all of it", async () => {
+  await using home = await openTestHome();
+  const { ada, engine, runner, database } = home;
+  engine.enqueue("Rooks ", { type: "reasoning", text: "birds" }, "caw", {
+    type: "tool_call",
+    index: 0,
+    id: "c",
+    name: "f",
+  });
+  const answer = await ask(home);
+  await runner.idle();
+  const kept = await Array.fromAsync((await follow(ada, { home, answer }))!);
+  await database.asOwner((session) => session.query("select app.prune_chunks(interval '-1 minute')"));
+  const last = kept.length;
+  const done = kept.at(-1)!;
+  const toolCalls = [{ id: "c", name: "f", arguments: "" }];
+  const whole = {
+    seq: last - 1,
+    event: { type: "whole" as const, content: "Rooks caw", reasoning: "birds", toolCalls },
+  };
+  for (let afterSeq = 0; afterSeq < last - 1; afterSeq++) {
+    const events = await Array.fromAsync((await follow(ada, { home, answer, afterSeq }))!);
+    assert.deepEqual(events, [whole, done], `after ${afterSeq}`);
+  }
+  assert.deepEqual(await Array.fromAsync((await follow(ada, { home, answer, afterSeq: last - 1 }))!), [done]);
+  assert.equal(await follow(ada, { home, answer, afterSeq: last }), null);
+});
+
+Deno.test("An answer that somebody has reworded is told whole, since it was never made in pieces", async () => {
+  await using home = await openTestHome();
+  const { ada, runner } = home;
+  const answer = await ask(home);
+  await runner.idle();
+  const edit = { content: "Better said", answer: null };
+  const { messageId } = await editMessage(ada, { ...answer, messageId: answer.answerId, runner, edit });
+  const reworded = { conversationId: answer.conversationId, answerId: messageId! };
+  const [first, ...rest] = await Array.fromAsync((await follow(ada, { home, answer: reworded }))!);
+  assert.deepEqual(first, {
+    seq: 0,
+    event: { type: "whole", content: "Better said", reasoning: null, toolCalls: null },
+  });
+  assert.deepEqual(rest.map(({ seq, event }) => [seq, event.type]), [[1, "done"]]);
 });
 
 Deno.test("A stream ends for a member who is taken out, and for everybody when the conversation is deleted", async () => {

@@ -3,6 +3,14 @@ import type { Database } from "../database/database.ts";
 /** How long a watch is quiet before it is woken anyway, in milliseconds: whoever watches then looks for itself. */
 const QUIET_MS = 15_000;
 
+/** What is watched, and who does it. */
+export interface WatchSubject {
+  conversationId: string;
+  messageId: string;
+  /** The account that reads. */
+  userId: string;
+}
+
 /** News of one message, for one reader. */
 export interface Watch extends Disposable {
   /** Resolves when something may have changed since the last time that it resolved, or `signal` aborts. */
@@ -28,12 +36,15 @@ export class MessageFeed implements AsyncDisposable {
       const listen = async (channel: string, hear: (fields: Record<string, unknown>) => void) => {
         feed.#listeners.push(await database.listen(channel, (payload) => hear(readFields(payload)), { onGap }));
       };
-      await listen("rookery_messages", ({ message }) => feed.#wake((watch) => watch.messageId === message));
+      await listen("rookery_messages", ({ message }) => feed.#wake(({ subject }) => subject.messageId === message));
       await listen("rookery_conversations", ({ conversation, change }) => {
         // New messages beside this one are no news of it.
-        if (change !== "messages") feed.#wake((watch) => watch.conversationId === conversation);
+        if (change !== "messages") feed.#wake(({ subject }) => subject.conversationId === conversation);
       });
-      await listen("rookery_accounts", onGap);
+      // Who reads what they may no longer read hears of it by the conversation, who may do nothing any more by the account.
+      await listen("rookery_accounts", ({ user }) => {
+        feed.#wake(({ subject }) => typeof user !== "string" || subject.userId === user);
+      });
       return feed;
     } catch (error) {
       await feed[Symbol.asyncDispose]();
@@ -41,9 +52,9 @@ export class MessageFeed implements AsyncDisposable {
     }
   }
 
-  /** Watches a message; the first `changed` resolves at once, for what happened before. */
-  watch({ conversationId, messageId }: { conversationId: string; messageId: string }): Watch {
-    const watch = new OpenWatch(conversationId, messageId, {
+  /** Watches a message for an account; the first `changed` resolves at once, for what happened before. */
+  watch(subject: WatchSubject): Watch {
+    const watch = new OpenWatch(subject, {
       quietMs: this.quietMs,
       close: () => this.#watches.delete(watch),
     });
@@ -69,8 +80,7 @@ class OpenWatch implements Watch {
   #resolve: () => void = () => {};
 
   constructor(
-    readonly conversationId: string,
-    readonly messageId: string,
+    readonly subject: WatchSubject,
     private readonly options: { quietMs: number; close(): void },
   ) {}
 

@@ -1,7 +1,7 @@
 import type { ChatMessage } from "../contracts/chat.ts";
 import type { Conversation, Message, Move, Page, Thread } from "../contracts/conversation.ts";
 import { asCaller, type Caller, takeRow } from "./caller.ts";
-import { toContext } from "./context.ts";
+import { checkContextBytes, toContext } from "./context.ts";
 import { readConversation } from "./conversations.ts";
 import { CURSOR_PARTS, type PageRequest, readCursor, toPage } from "./page_cursor.ts";
 import { MESSAGE_COLUMNS, type MessageRow, type ThreadRow, toMessage, toThread } from "./rows.ts";
@@ -123,10 +123,28 @@ export async function forkConversation(
   });
 }
 
-/** What a model is told to answer a message: the message and its ancestors, across threads. */
+/**
+ * What a model is told to answer a message: the message and its ancestors, across threads, from the last summary on.
+ *
+ * @throws {DomainError} `context_length_exceeded` before any of a branch is read that is too long.
+ */
 export async function readContext(caller: Caller, messageId: string): Promise<ChatMessage[]> {
-  const text = "select message_type, content, reasoning, tool_calls, tool_call_id from app.message_path($1)";
-  return toContext(await asCaller(caller, (session) => session.query<MessageRow>(text, [messageId])));
+  const measure = `
+    with path as materialized (
+      select depth, message_type, octet_length(content) + coalesce(octet_length(reasoning), 0) +
+        coalesce(octet_length(tool_calls::text), 0) as bytes
+      from app.message_path($1)
+    ), start as (select coalesce(max(depth) filter (where message_type = 'summary'), 0) as depth from path)
+    select start.depth as start, coalesce(sum(path.bytes), 0)::bigint as bytes
+    from start left join path on path.depth >= start.depth group by start.depth`;
+  const text = `select message_type, content, reasoning, tool_calls, tool_call_id from app.message_path($1)
+    where depth >= $2`;
+  const rows = await asCaller(caller, async (session) => {
+    const [size] = await session.query<{ start: number; bytes: number }>(measure, [messageId]);
+    checkContextBytes(size!.bytes);
+    return await session.query<MessageRow>(text, [messageId, size!.start]);
+  });
+  return toContext(rows);
 }
 
 /** A statement that has a row when the caller can see the message in its conversation. */

@@ -218,7 +218,25 @@ Deno.test("A branch 10,000 deep and a message with 1,000 answers are read page b
   assert.deepEqual(siblings.map(({ id }) => id), wideIds.slice(1));
   assert.equal(counting.take(), 5);
   assert.equal((await messages.readContext(ada, deepIds.at(-1)!)).length, 10_000);
-  assert.equal(counting.take(), 1);
+  assert.equal(counting.take(), 2);
+});
+
+Deno.test("A branch that is longer than any context is refused unread, until a summary stands for it", async () => {
+  await using home = await openTestHome();
+  const { ada, runner } = home;
+  const conversationId = await begin(home);
+  let parentId: string | null = null;
+  const post = async (type: "note" | "summary", content: string) => {
+    const message = { parentId, type, content, answer: null };
+    parentId = (await postMessage(ada, { runner, conversationId, message })).messageId;
+  };
+  for (let at = 0; at < 5; at++) await post("note", "x".repeat(2_000_000));
+  await assert.rejects(messages.readContext(ada, parentId!), {
+    code: "context_length_exceeded",
+    message: /10000000 bytes.*summary/,
+  });
+  await post("summary", "Much x");
+  assert.deepEqual(await messages.readContext(ada, parentId!), [{ role: "system", content: "Much x" }]);
 });
 
 /** Counts statements. */

@@ -63,6 +63,7 @@ export class RunningAnswer {
   async #generate(): Promise<AnswerUsage> {
     const { order, tools } = this;
     const messages = await order.loadContext();
+    this.#abortion.signal.throwIfAborted();
     const request = toRequest(order, { messages, beginning: this.#record.text });
     for await (const event of tools.inference.chat(request, this.#abortion.signal)) {
       const piece = toPiece(event);

@@ -23,7 +23,7 @@ export class Door {
 
   /**
    * @throws {DomainError} `port_busy` when something listens there already; `invalid_config` when the system does not
-   *   let Rookery listen there.
+   *   let Rookery listen there, or the key is not the certificate's.
    */
   constructor({ host, port, tls = null }: DoorPlace, answerEarly: Handler) {
     this.#handler = answerEarly;
@@ -31,7 +31,7 @@ export class Door {
     try {
       this.#server = Deno.serve(options, (request, info) => this.#handler(request, info));
     } catch (error) {
-      throw explain(error, { host, port });
+      throw explain(error, { host, port, tls });
     }
   }
 
@@ -50,7 +50,7 @@ export class Door {
   }
 }
 
-function explain(cause: unknown, { host, port }: { host: string; port: number }): unknown {
+function explain(cause: unknown, { host, port, tls = null }: DoorPlace): unknown {
   if (cause instanceof Deno.errors.AddrInUse) {
     return new DomainError(
       "port_busy",
@@ -70,6 +70,11 @@ function explain(cause: unknown, { host, port }: { host: string; port: number })
         cause,
       },
     );
+  }
+  if (tls !== null && cause instanceof Error && !("code" in cause)) {
+    const message = `Cannot speak TLS with what is in TLS_CERT and TLS_KEY: ${cause.message}; the key must be the ` +
+      "certificate's own, and not locked with a password";
+    return new DomainError("invalid_config", message, { param: "TLS_KEY", cause });
   }
   return cause;
 }

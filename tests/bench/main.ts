@@ -4,8 +4,11 @@
  * Embeddings are measured against Python's onnxruntime.
  *
  * Options: --decode-only, --rounds <n> (5), --model smollm2-135m | random-3b | all-minilm-l6-v2 (all).
+ * With --database it measures conversations and log-ins instead, on the embedded database and on Postgres.
  */
 import { parseArgs } from "node:util";
+import { providePostgres } from "../runner/postgres.ts";
+import { measureDatabases } from "./database.ts";
 import { EMBEDDING_MODEL, measureEmbeddings } from "./embeddings.ts";
 import { COMPARISON, measureServer } from "./measure.ts";
 import { provideRandomModel } from "./random_model.ts";
@@ -23,6 +26,9 @@ import { renderTable } from "./table.ts";
 
 const STARTER = "smollm2-135m";
 const RANDOM = "random-3b";
+
+/** Major version of the server that the embedded database is compared with: its own. */
+const POSTGRES = "18";
 
 const root = Deno.cwd();
 const folder = `${Deno.env.get("ROOKERY_DATA") || `${root}/data`}/bench`;
@@ -72,29 +78,63 @@ function describeServing(context: ServedContext, isPaired: boolean): string {
   return isPaired ? `${served}; llama-server has \`${llamaServerFlags(context).join(" ")}\`.` : `${served}.`;
 }
 
-async function describeMachine(llamaServer: string | null): Promise<string> {
+/** The folder of a Postgres server's programs: fetched once, for tests too, unless `ROOKERY_TEST_POSTGRES` has them. */
+async function provideServer(): Promise<string> {
+  const given = (Deno.env.get("ROOKERY_TEST_POSTGRES") ?? "").replace(/\/$/, "");
+  const servers = given === "" ? `${root}/data/test-postgres` : given;
+  if (given === "") await providePostgres(servers);
+  return `${servers}/${POSTGRES}`;
+}
+
+function nameVersion(dependency: string): string {
+  return config.imports[dependency].replace("npm:", "");
+}
+
+async function describeEngines(llamaServer: string | null): Promise<string[]> {
+  const engine = nameVersion("node-llama-cpp");
+  if (llamaServer === null) return [engine];
+  const version = /version: (.*)/.exec(await run(llamaServer, ["--version"]) ?? "")?.[1] ?? "unknown";
+  return [engine, `llama-server ${version}`];
+}
+
+async function describeMachine(versions: string[]): Promise<string> {
   const processor = /^model name\s*:\s*(.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1] ?? Deno.build.arch;
   const memory = `${Math.round(Deno.systemMemoryInfo().total / 1e9)} GB`;
   const commit = await run("git", ["-c", "safe.directory=*", "rev-parse", "--short", "HEAD"]) ?? "unknown";
-  const versions = [
-    `Rookery at ${commit.slice(0, 12)}`,
-    `Deno ${Deno.version.deno}`,
-    config.imports["node-llama-cpp"].replace("npm:", ""),
-  ];
-  if (llamaServer !== null) {
-    versions.push(
-      `llama-server ${/version: (.*)/.exec(await run(llamaServer, ["--version"]) ?? "")?.[1] ?? "unknown"}`,
-    );
-  }
+  const programs = [`Rookery at ${commit.slice(0, 12)}`, `Deno ${Deno.version.deno}`, ...versions];
   const date = new Date().toISOString().slice(0, 10);
   const machine = `${processor}, ${navigator.hardwareConcurrency} cores, ${memory}`;
-  return `${date}; ${machine}; ${versions.join(", ")}.`;
+  return `${date}; ${machine}; ${programs.join(", ")}.`;
+}
+
+async function benchDatabases(rounds: number): Promise<void> {
+  print(await describeMachine([nameVersion("@electric-sql/pglite")]));
+  print(`Medians of \`deno task bench --database\`, rounds: ${rounds}; one Rookery works at a time.`);
+  print(await measureDatabases({ modelPath: await provideStarter(), programs: await provideServer() }, { rounds }));
+}
+
+async function benchModels(ids: string[], options: BenchOptions): Promise<void> {
+  const { rounds } = options;
+  const llamaServer = Deno.env.get("LLAMA_SERVER") || null;
+  print(await describeMachine(await describeEngines(llamaServer)));
+  const command = llamaServer === null ? "deno task bench" : "LLAMA_SERVER=… deno task bench";
+  print(`Medians of \`${command}\`, rounds: ${rounds}; one server works at a time.`);
+  for (const id of ids) {
+    if (id === EMBEDDING_MODEL) {
+      print(`\n### ${id}\n\n${await measureEmbeddings(folder, rounds)}`);
+      continue;
+    }
+    const starter = await provideStarter();
+    const path = id === STARTER ? starter : await provideRandomModel(starter, folder);
+    await measureModel({ id, path }, llamaServer, options);
+  }
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     args: Deno.args,
     options: {
+      database: { type: "boolean", default: false },
       "decode-only": { type: "boolean", default: false },
       rounds: { type: "string", default: "5" },
       model: { type: "string", multiple: true },
@@ -105,22 +145,13 @@ async function main(): Promise<void> {
   const wanted = values.model ?? models;
   if (!Number.isInteger(rounds) || rounds < 1 || !wanted.every((id) => models.includes(id))) {
     throw new Error(
-      `Usage: deno task bench [--decode-only] [--rounds <n>] ${models.map((id) => `[--model ${id}]`).join(" ")}`,
+      `Usage: deno task bench --database [--rounds <n>], or deno task bench [--decode-only] [--rounds <n>] ${
+        models.map((id) => `[--model ${id}]`).join(" ")
+      }`,
     );
   }
-  const llamaServer = Deno.env.get("LLAMA_SERVER") || null;
-  print(await describeMachine(llamaServer));
-  const command = llamaServer === null ? "deno task bench" : "LLAMA_SERVER=… deno task bench";
-  print(`Medians of \`${command}\`, rounds: ${rounds}; one server works at a time.`);
-  for (const id of wanted) {
-    if (id === EMBEDDING_MODEL) {
-      print(`\n### ${id}\n\n${await measureEmbeddings(folder, rounds)}`);
-      continue;
-    }
-    const starter = await provideStarter();
-    const path = id === STARTER ? starter : await provideRandomModel(starter, folder);
-    await measureModel({ id, path }, llamaServer, { rounds, decodeOnly: values["decode-only"] });
-  }
+  if (values.database) await benchDatabases(rounds);
+  else await benchModels(wanted, { rounds, decodeOnly: values["decode-only"] });
 }
 
 if (import.meta.main) await main();

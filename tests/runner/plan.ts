@@ -8,15 +8,17 @@ export interface TestPlan {
   needsModels: boolean;
   /** Whether any of them asks for a Postgres server. */
   needsPostgres: boolean;
+  /** Whether any of them asks for Studio's back end. */
+  needsStudio: boolean;
 }
 
 /** What makes a test slow when it, or a test helper that it imports, does it: starting a process, loading a model. */
-const SLOW = /Deno\.Command\(|testModel\(|testPostgres\(|startSupervisor\(/;
+const SLOW = /Deno\.Command\(|testModel\(|testPostgres\(|testStudio\(|startSupervisor\(/;
 
 /** Sorts the test files among `modules` that are, or lie below, one of `paths`; all of them when there is none. */
 export function planTests(modules: Module[], paths: string[]): TestPlan {
   const byPath = new Map(modules.map((module) => [module.path, module]));
-  const plan: TestPlan = { quick: [], slow: [], needsModels: false, needsPostgres: false };
+  const plan: TestPlan = { quick: [], slow: [], needsModels: false, needsPostgres: false, needsStudio: false };
   for (const { path } of modules) {
     const isWanted = paths.length === 0 || paths.some((wanted) => path === wanted || path.startsWith(`${wanted}/`));
     if (!path.endsWith("_test.ts") || !isWanted) continue;
@@ -24,6 +26,7 @@ export function planTests(modules: Module[], paths: string[]): TestPlan {
     (sources.some((text) => SLOW.test(text)) ? plan.slow : plan.quick).push(path);
     plan.needsModels ||= sources.some((text) => text.includes("testModel("));
     plan.needsPostgres ||= sources.some((text) => text.includes("testPostgres("));
+    plan.needsStudio ||= sources.some((text) => text.includes("testStudio("));
   }
   return plan;
 }
