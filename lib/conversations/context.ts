@@ -6,7 +6,7 @@ import type { MessageRow } from "./rows.ts";
 export const CONTEXT_MESSAGES_MAX = 10_000;
 
 /** Most that a model is told, in bytes of UTF-8: more than the longest contexts hold. */
-export const CONTEXT_BYTES_MAX = 8_388_608;
+const CONTEXT_BYTES_MAX = 8_388_608;
 
 type ContextRow = Pick<MessageRow, "message_type" | "content" | "reasoning" | "tool_calls" | "tool_call_id">;
 
