@@ -43,7 +43,7 @@ export interface DatabaseSizes {
 }
 
 /** What the README's table is of. */
-export const SIZES: DatabaseSizes = {
+const SIZES: DatabaseSizes = {
   longMessages: 10_000,
   conversations: 1_000,
   rareEvery: 50,
