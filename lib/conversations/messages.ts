@@ -49,12 +49,14 @@ export async function listPath(
   { conversationId, messageId, cursor, limit }: PageRequest & MessagePlace,
 ): Promise<Page<Message>> {
   const [start] = readCursor(cursor, [CURSOR_PARTS.id]) ?? [messageId];
+  // A parent is of the same conversation, and is looked for by its id alone: a plan that was made while there were few
+  // messages would go through all of the conversation for each step.
   const text = `
     with recursive path as (
       select message.*, 1 as step from public.messages message where conversation_id = $1 and id = $2
       union all
       select parent.*, path.step + 1 from path
-      join public.messages parent on parent.conversation_id = $1 and parent.id = path.parent_id
+      cross join lateral (select * from public.messages where id = path.parent_id limit 1) parent
       where path.step < $3
     )
     select ${MESSAGE_COLUMNS} from path order by depth desc`;
