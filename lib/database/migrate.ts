@@ -112,6 +112,21 @@ export async function migrate(
   return { applied, version: last };
 }
 
+/**
+ * Refuses a database that is not what this Rookery needs, and changes nothing in it.
+ *
+ * @throws {DomainError} `data_incompatible` when a migration is missing, or when a newer Rookery wrote the data.
+ */
+export async function requireMigrated(database: Database, { migrations }: Blueprint): Promise<void> {
+  const last = migrations.at(-1)?.version ?? null;
+  const version = await database.asOwner(readDataVersion);
+  if (version === last) return;
+  if (version !== null && (last === null || version > last)) throw newerError(version);
+  const message = `Cannot use this data: the migration ${last} is not applied to it; apply it with ` +
+    "`deno task db migrate`, or start Rookery on it once";
+  throw new DomainError("data_incompatible", message, { details: { version } });
+}
+
 /** The last migration that a database has, or null; `session` is the owner's. */
 export async function readDataVersion(session: Session): Promise<string | null> {
   const books = "select to_regclass('supabase_migrations.rookery_checksums') is not null as yes";

@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import { backUpInto } from "../database/backup_folder.ts";
 import { type Database, DatabaseError, toDomainError } from "../database/database.ts";
-import { migrate, readBlueprint } from "../database/migrate.ts";
+import { type Blueprint, migrate, readBlueprint, requireMigrated } from "../database/migrate.ts";
 import { openPglite } from "../database/pglite.ts";
 import { openPostgres } from "../database/postgres.ts";
 import { DomainError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { DataFolder } from "./data_folder.ts";
 
-/** What {@linkcode openDatabase} opens. */
+/** What {@linkcode openDatabase} and {@linkcode joinDatabase} open. */
 export interface DatabasePlace {
   /** The address of a Postgres server, or null for the embedded database in `folder`. */
   url: string | null;
@@ -25,20 +25,39 @@ export interface DatabasePlace {
  *   newer Rookery; `already_running`, `disk_full`.
  */
 export async function openDatabase(place: DatabasePlace): Promise<Database> {
-  const { url, folder, rootDir, log } = place;
+  const { url, folder, log } = place;
   const began = performance.now();
+  return await openWith(place, async (database, blueprint) => {
+    const onBeforeChange = async () => {
+      const { path } = await backUpInto(database, folder.backups);
+      log.info("database_backed_up", { path });
+    };
+    const { applied, version } = await migrate(database, blueprint, { onBeforeChange });
+    const openMs = Math.round(performance.now() - began);
+    log.info("database_opened", { kind: url === null ? "embedded" : "server", version, applied, openMs });
+  });
+}
+
+/**
+ * Opens a database that others look after, and changes nothing in it before it is used.
+ *
+ * @throws {DomainError} as {@linkcode openDatabase}, and `data_incompatible` also for data that lack a migration.
+ */
+export async function joinDatabase(place: DatabasePlace): Promise<Database> {
+  return await openWith(place, requireMigrated);
+}
+
+async function openWith(
+  place: DatabasePlace,
+  prepare: (database: Database, blueprint: Blueprint) => Promise<void>,
+): Promise<Database> {
+  const { url, folder, rootDir, log } = place;
   const blueprint = await readBlueprint(join(rootDir, "supabase"));
   const database = await explain(place, async () => {
     return url === null ? await openPglite({ folder: folder.database, log }) : await openPostgres({ url, log });
   });
   try {
-    const onBeforeChange = async () => {
-      const { path } = await backUpInto(database, folder.backups);
-      log.info("database_backed_up", { path });
-    };
-    const { applied, version } = await explain(place, () => migrate(database, blueprint, { onBeforeChange }));
-    const openMs = Math.round(performance.now() - began);
-    log.info("database_opened", { kind: url === null ? "embedded" : "server", version, applied, openMs });
+    await explain(place, () => prepare(database, blueprint));
     return database;
   } catch (error) {
     await database[Symbol.asyncDispose]();

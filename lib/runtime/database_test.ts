@@ -8,7 +8,7 @@ import type { Database } from "../database/database.ts";
 import { openPglite } from "../database/pglite.ts";
 import { silentLogger } from "../log.ts";
 import { nameDataFolder } from "./data_folder.ts";
-import { openDatabase } from "./database.ts";
+import { joinDatabase, openDatabase } from "./database.ts";
 import { chooseExitCode, EXIT_CODES } from "./exit_codes.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -92,10 +92,19 @@ Deno.test("Older data are backed up and then brought up to date, and then an old
         values (gen_random_uuid(), 'anna@example.org', '{"display_name": "Anna"}')`;
       await database.asOwner((session) => session.query(account));
     }
+    await assert.rejects(joinDatabase({ url: null, folder, rootDir: laterDir, log }), {
+      code: "data_incompatible",
+      message: /the migration 29990101000000 is not applied to it; apply it with `deno task db migrate`/,
+    });
     {
       await using database = await openDatabase({ url: null, folder, rootDir: laterDir, log });
       assert.deepEqual(await readProfiles(database), [{ display_name: "Anna", plumage: "black" }]);
     }
+    {
+      await using database = await joinDatabase({ url: null, folder, rootDir: laterDir, log });
+      assert.equal((await readProfiles(database)).length, 1);
+    }
+    await assert.rejects(joinDatabase({ url: null, folder, rootDir: ROOT, log }), { message: /by a newer Rookery/ });
     const { path } = lines.find(({ event }) => event === "database_backed_up") as { path: string };
     assert.equal(join(path, ".."), folder.backups);
     const { version, rows } = await verifyBackup(path);
