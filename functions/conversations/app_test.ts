@@ -108,6 +108,8 @@ Deno.test("What is wrong with a request is said with the field that is wrong", a
     [`POST /${id}/messages`, { parentId: null, content: "a\0b" }, "content"],
     [`POST /${id}/messages`, { parentId: null, content: "a", type: "assistant" }, "type"],
     [`POST /${id}/messages`, { parentId: null, content: "a", answer: { sampling: { temperature: 9 } } }, null],
+    [`POST /${id}/messages`, { parentId: null, content: "a", answer: { sampling: { maxTokens: 9 } } }, null],
+    [`POST /${id}/messages`, { parentId: null, content: "a", answer: { reasoning: { effort: "low" } } }, null],
     [`POST /${id}/members`, { email: "bob@example.org", role: "owner" }, "role"],
     [`POST /${id}/messages/${id}/move`, { threadId: null }, "name"],
   ];

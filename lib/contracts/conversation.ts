@@ -145,8 +145,8 @@ export type ConversationChanges = z.infer<typeof ConversationChanges>;
 export const AnswerSettings = z.strictObject({
   /** Default: the conversation's, else the first model there is. */
   model: ModelId.optional(),
-  sampling: Sampling.partial().optional(),
-  reasoning: Reasoning.optional(),
+  sampling: Sampling.partial().strict().optional(),
+  reasoning: Reasoning.strict().optional(),
   /** Null means as many as the context leaves. */
   completionTokensMax: z.int().min(1).nullish(),
 });
